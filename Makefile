@@ -1,0 +1,37 @@
+# Every target sets up first; a second set-up finds everything in place and takes a blink.
+# PYTHON=python3.12 chooses the interpreter, PIGEON_DEVICE=cpu|gpu the build of the packages.
+
+PYTHON ?= python3
+OUT ?= out/demo
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv, or bring it up to date
+	@$(PYTHON) setup_env.py
+
+demo: setup  ## run the whole product; DATA=folder USERS=number OUT=folder are optional
+	@$(BIN)/pigeon-recsys demo --out "$(OUT)" $(if $(DATA),--data "$(DATA)") $(if $(USERS),--users "$(USERS)")
+
+test:  ## set up what the tests need, then run them; ARGS="-k mask" is passed to pytest
+	@$(PYTHON) setup_env.py --with-system-packages
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup  ## lint, formatting, types and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## run every benchmark; each writes out/bench/NAME.json
+	@for name in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do \
+		$(BIN)/python -m benchmarks.$$name --out out/bench/$$name.json || exit 1; \
+	done
+
+clean:  ## remove outputs and caches; .venv stays
+	rm -rf out dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

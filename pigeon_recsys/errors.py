@@ -1,0 +1,107 @@
+"""Every error a user of this package can meet.
+
+    PigeonError
+    ├── SettingsError       a setting or argument is wrong
+    ├── MissingExtra        an optional library is not installed
+    ├── DatasetError        a dataset folder has faults (all of them are listed)
+    ├── OutputError         a place to write to cannot be written
+    ├── ArtifactError       weights, an index or an export is missing or corrupt
+    ├── UnknownUser         no history is stored for this user
+    ├── UnknownItem         the catalog holds no such item
+    ├── HistoryStoreError   the history store failed
+    ├── GenerationError     no image could be made
+    └── RankingError        candidates could not be scored or blended
+
+A message names the fault, the value and the fix. `exit_code` is what the command
+line returns: 1 for work that failed, 2 for bad usage.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class PigeonError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    exit_code = 1
+    result: dict[str, Any] | None = None  # what `--json` writes when the work failed with this
+
+
+class SettingsError(PigeonError):
+    """A setting or argument has a value that cannot work."""
+
+    exit_code = 2
+
+
+class MissingExtra(PigeonError):
+    """An optional library is needed and not installed."""
+
+    def __init__(self, extra: str, *, needed_for: str, library: str | None = None) -> None:
+        super().__init__(
+            f'{needed_for} needs {library or extra}. Run: pip install "pigeon-recsys[{extra}]"'
+        )
+        self.extra = extra
+
+
+class DatasetError(PigeonError):
+    """A dataset folder has faults; `faults` holds one line each, with row and value.
+
+    `listing` is what the message prints in their place, where `faults` are too many to read.
+    """
+
+    def __init__(
+        self, folder: Path, faults: Sequence[str], *, listing: Sequence[str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.faults = tuple(faults)
+        self.result: dict[str, Any] = {
+            "folder": str(folder),
+            "faults": [{"text": fault} for fault in faults],
+        }
+        count = f"{len(faults)} fault" + ("s" if len(faults) != 1 else "")
+        lines = "\n".join(f"  - {line}" for line in (faults if listing is None else listing))
+        super().__init__(f"{folder}: {count}\n{lines}")
+
+
+class OutputError(PigeonError):
+    """A file or folder cannot be written; raised before any work is done."""
+
+
+class ArtifactError(PigeonError):
+    """Weights, an index or an export is missing, corrupt or made for something else."""
+
+    def __init__(self, path: Path, fault: str, *, rebuild: str) -> None:
+        self.path = path
+        super().__init__(f"{path} {fault}. Rebuild it with: {rebuild}")
+
+
+class UnknownUser(PigeonError):
+    """No history is stored for this user."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        super().__init__(
+            f"no history is stored for user {user_id!r}. Publish the user's interactions first, "
+            "or serve a cold-start slate."
+        )
+
+
+class UnknownItem(PigeonError):
+    """The catalog or the index holds no such item."""
+
+    def __init__(self, item_id: str, *, where: str = "the catalog", num_known: int = 0) -> None:
+        self.item_id = item_id
+        super().__init__(f"{where} holds no item {item_id!r} among its {num_known} items.")
+
+
+class HistoryStoreError(PigeonError):
+    """The history store could not be read or written."""
+
+
+class GenerationError(PigeonError):
+    """No image could be made for this request."""
+
+
+class RankingError(PigeonError):
+    """Candidates could not be scored or blended."""

@@ -1,0 +1,102 @@
+"""What the core needs from the outside, one protocol a need.
+
+The core never imports a feature store, a broker or a web framework: a connector supplies
+these. Fakes and the contract test of every port are in `pigeon_recsys.testing`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from pigeon_recsys.records import (
+    Generation,
+    GenerationTask,
+    History,
+    Item,
+    Pixels,
+    RankItem,
+    ScoredItem,
+    Vectors,
+)
+
+
+@runtime_checkable
+class HistorySource(Protocol):
+    """Where user histories are read."""
+
+    def recent(self, user_id: str, limit: int) -> History:
+        """Return the `limit` newest interactions, newest last.
+
+        Raises `UnknownUser` for a user never seen and `HistoryStoreError` when the store fails.
+        """
+
+
+@runtime_checkable
+class HistoryStore(HistorySource, Protocol):
+    """A history source that can also be written."""
+
+    def publish(self, histories: Iterable[History]) -> int:
+        """Store each history and return how many were stored.
+
+        Idempotent, and fenced: a history whose version is below the stored one is left out.
+        """
+
+
+@runtime_checkable
+class ItemCatalog(Protocol):
+    """The catalog: items and their pictures."""
+
+    def item(self, item_id: str) -> Item:
+        """Return one item. Raises `UnknownItem`."""
+
+    def pixels(self, item_id: str) -> Pixels:
+        """Return the item's picture at its stored size. Raises `UnknownItem`."""
+
+    def popular(self, limit: int) -> list[ScoredItem]:
+        """Return the most liked items, best first; ties by id."""
+
+
+@runtime_checkable
+class ImageEmbedder(Protocol):
+    """Pictures to vectors."""
+
+    @property
+    def dim(self) -> int:
+        """Width of an embedding."""
+
+    def embed(self, images: Sequence[Pixels]) -> Vectors:
+        """Return unit vectors (len(images), dim); pictures may differ in size."""
+
+
+@runtime_checkable
+class ItemIndex(Protocol):
+    """Nearest-neighbour search over item embeddings (unit vectors, inner product)."""
+
+    def search(
+        self, query: Vectors, k: int, *, within: Sequence[str] | None = None
+    ) -> list[ScoredItem]:
+        """Return the k items nearest to `query` (D,), best first, fewer when fewer exist.
+
+        `within` restricts the search to these ids; ids that are not indexed are ignored.
+        """
+
+    def vectors(self, item_ids: Sequence[str]) -> Vectors:
+        """Return the stored vectors (len(item_ids), D). Raises `UnknownItem`."""
+
+
+@runtime_checkable
+class ImageGenerator(Protocol):
+    """Tasks to images."""
+
+    def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        """Return one generation a task, in order; the same task and seed, the same pixels.
+
+        Raises `GenerationError` for a task that cannot be done.
+        """
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Scores items for one user."""
+
+    def score(self, history: History, items: Sequence[RankItem]) -> Vectors:
+        """Return the probability of a like (len(items),), each above 0 and below 1."""
