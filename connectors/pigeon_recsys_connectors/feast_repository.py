@@ -1,0 +1,167 @@
+"""Make and open a Feast feature repository that holds user histories.
+
+In:  a folder, and the histories to start with.
+Out: the folder as a self-contained repository, and Feast's handle on it.
+
+The definitions are those of the shipped `feature_repo/`: it is copied, never restated.
+"""
+
+import io
+import logging
+import re
+import runpy
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pigeon_recsys.errors import (
+    ArtifactError,
+    HistoryStoreError,
+    MissingExtra,
+    OutputError,
+    PigeonError,
+    SettingsError,
+)
+from pigeon_recsys.files import atomic_path, check_writable_folder, write_bytes_atomic
+from pigeon_recsys.records import History
+from pigeon_recsys_connectors.feast_rows import to_rows
+
+try:
+    from feast import Entity, FeatureService, FeatureStore, FeatureView, RepoConfig
+    from feast.data_source import DataSource
+    from feast.feast_object import FeastObject
+except ModuleNotFoundError as exc:
+    raise MissingExtra("feast", needed_for="the Feast history store") from exc
+
+logger = logging.getLogger(__name__)
+
+CONFIG = "feature_store.yaml"
+DEFINITIONS = "definitions.py"
+DATA = "data"
+OFFLINE_FILE = "histories.parquet"
+SERVICE = "slot_history"
+WINDOW_MARGIN = timedelta(seconds=1)  # materialization may leave out its bounds
+
+
+@contextmanager
+def vendor_errors(doing: str, folder: Path) -> Iterator[None]:
+    """Re-raise whatever Feast or a store behind it raises as `HistoryStoreError`."""
+    try:
+        yield
+    except PigeonError:
+        raise
+    except Exception as exc:
+        raise HistoryStoreError(
+            f"{doing} failed in the history store {folder}: {type(exc).__name__}: {exc}. "
+            f"Check the values and the stores that {folder / CONFIG} names; a missing table is "
+            f"made by: feast -c {folder} apply"
+        ) from exc
+
+
+def shipped_feature_repo() -> Path:
+    """Return the folder of the shipped definitions, in a wheel or a source checkout."""
+    package = Path(__file__).resolve().parent
+    places = (package / "feature_repo", package.parents[1] / "feature_repo")
+    for folder in places:
+        if (folder / CONFIG).is_file():
+            return folder
+    raise ArtifactError(
+        places[0], "is missing from the installation", rebuild="pip install pigeon-recsys[feast]"
+    )
+
+
+def make_repository(folder: Path, histories: Iterable[History]) -> None:
+    """Make `folder` a feature repository, apply it and materialize the histories.
+
+    Every history becomes a row of the offline store; the highest version of each user goes
+    online. A store made here before is replaced. The settings file is written last, so an
+    interrupted run leaves a folder that `open_repository` refuses.
+    """
+    shipped = shipped_feature_repo()
+    _clear(folder)
+    write_bytes_atomic(folder / DEFINITIONS, (shipped / DEFINITIONS).read_bytes())
+    latest_of_version = {(history.user_id, history.version): history for history in histories}
+    with vendor_errors("creating it", folder), _quiet():
+        rows = to_rows(latest_of_version.values())
+        with atomic_path(folder / DATA / OFFLINE_FILE) as path:
+            pq.write_table(rows, path)
+        store = FeatureStore(repo_path=str(folder), fs_yaml_file=shipped / CONFIG)
+        store.apply(_definitions(folder))
+        if len(rows):
+            bounds = pc.min_max(rows["event_timestamp"]).as_py()
+            first, last = bounds["min"], bounds["max"]
+            store.materialize(first - WINDOW_MARGIN, last + WINDOW_MARGIN)
+    write_bytes_atomic(folder / CONFIG, (shipped / CONFIG).read_bytes())
+
+
+def open_repository(folder: Path) -> tuple[FeatureStore, FeatureService]:
+    """Return Feast's handle on the repository and the feature service to read.
+
+    Raises `ArtifactError` for a folder that is no history store or has lost its registry.
+    """
+    config = folder / CONFIG
+    rebuild = f"FeastHistoryStore.create({str(folder)!r}, histories)"
+    if not config.is_file():
+        raise ArtifactError(folder, f"is no history store: it holds no {CONFIG}", rebuild=rebuild)
+    try:
+        store = FeatureStore(repo_path=str(folder), fs_yaml_file=config)
+        _check_places(folder, store.config)
+        return store, store.get_feature_service(SERVICE)
+    except PigeonError:
+        raise
+    except Exception as exc:
+        fault = f"cannot be opened by Feast: {type(exc).__name__}: {exc}"
+        raise ArtifactError(folder, fault, rebuild=rebuild) from exc
+
+
+def _clear(folder: Path) -> None:
+    """Empty `folder` of an earlier store; refuse one that holds anything else."""
+    check_writable_folder(folder)
+    ours = {CONFIG, DEFINITIONS, DATA}
+    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+    if foreign:
+        raise OutputError(
+            f"cannot make a history store in {folder}: it holds {foreign[0]!r}, which is not part "
+            "of one. Name a new or empty folder."
+        )
+    (folder / CONFIG).unlink(missing_ok=True)  # first: from here on the folder is no store
+    if (folder / DATA).is_dir():
+        shutil.rmtree(folder / DATA)
+
+
+def _definitions(folder: Path) -> list[FeastObject]:
+    """Return what `feast apply` would find, without its change of directory and `sys.path`."""
+    kinds = (Entity, DataSource, FeatureView, FeatureService)
+    names = runpy.run_path(str(folder / DEFINITIONS))
+    return [value for value in names.values() if isinstance(value, kinds)]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Send what Feast prints to the log; libraries here do not print."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            yield
+    finally:
+        logger.info("feast: %s", printed.getvalue().strip())
+
+
+def _check_places(folder: Path, config: RepoConfig) -> None:
+    """Raise for a place that is not there; Feast would make an empty one instead."""
+    places = f"{config.registry_config} {config.online_config} {config.offline_config}"
+    unset = re.search(r"\$\{(\w+)\}", places)
+    if unset:
+        raise SettingsError(
+            f"{folder / CONFIG} needs the environment variable {unset[1]}, which is not set. "
+            "Set it, or write its value into the file."
+        )
+    registry = folder / str(config.registry.path)
+    is_local = "://" not in str(config.registry.path)
+    if is_local and not registry.is_file():
+        raise ArtifactError(registry, "is missing", rebuild=f"feast -c {folder} apply")

@@ -1,0 +1,83 @@
+"""Histories as rows of the Feast view `user_history`, and back.
+
+In:  histories, or a row that Feast answers with.
+Out: an Arrow table with the columns of `feature_repo/definitions.py`, or a history.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pigeon_recsys.errors import HistoryStoreError
+from pigeon_recsys.records import History
+
+LAST_YEAR = 2261  # the last whole year of pandas' nanosecond times, which Feast uses inside
+LAST_TIME_MS = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()) * 1000 - 1
+
+ROW_SCHEMA = pa.schema(
+    {
+        "user_id": pa.string(),
+        "item_ids": pa.list_(pa.string()),
+        "times_ms": pa.list_(pa.int64()),
+        "events": pa.list_(pa.string()),
+        "version": pa.int64(),
+        "event_timestamp": pa.timestamp("ms", tz="UTC"),
+        "created_timestamp": pa.timestamp("us", tz="UTC"),
+    }
+)
+
+
+def to_rows(histories: Iterable[History]) -> pa.Table:
+    """Return one row a history, ordered by user and version.
+
+    `event_timestamp` is the newest interaction so far, and never goes back as versions rise.
+    `created_timestamp` is the time of writing, a microsecond later for each row: Feast takes
+    the later one of two rows with the same event timestamp, and the higher version must win.
+    """
+    ordered = sorted(histories, key=lambda history: (history.user_id, history.version))
+    written_us = time.time_ns() // 1000
+    columns = {
+        "user_id": [history.user_id for history in ordered],
+        "item_ids": [history.item_ids for history in ordered],
+        "times_ms": [history.times_ms for history in ordered],
+        "events": [history.events for history in ordered],
+        "version": [history.version for history in ordered],
+        "event_timestamp": _event_times_ms(ordered),
+        "created_timestamp": range(written_us, written_us + len(ordered)),
+    }
+    return pa.table(columns, schema=ROW_SCHEMA)
+
+
+def _event_times_ms(ordered: Sequence[History]) -> list[int]:
+    newest: dict[str, int] = {}
+    times = []
+    for history in ordered:
+        own = max(history.times_ms, default=0)
+        if own > LAST_TIME_MS:
+            raise HistoryStoreError(
+                f"the history of user {history.user_id!r} has the time {own}, which is past the "
+                f"year {LAST_YEAR} in epoch milliseconds. Give milliseconds, not smaller units."
+            )
+        newest[history.user_id] = max(own, newest.get(history.user_id, own))
+        times.append(newest[history.user_id])
+    return times
+
+
+def from_row(user_id: str, row: Mapping[str, Any]) -> History | None:
+    """Return the history in one answered row, or None where Feast found none.
+
+    Some online stores answer None for an empty list. The offline store answers a float version
+    where another row of the same answer is missing: exact below 2**53.
+    """
+    if row["version"] is None:
+        return None
+    return History(
+        user_id=user_id,
+        item_ids=tuple(row["item_ids"] or ()),
+        times_ms=tuple(row["times_ms"] or ()),
+        events=tuple(row["events"] or ()),
+        version=int(row["version"]),
+    )

@@ -1,0 +1,104 @@
+"""Training examples: windows of liked items, with pictures and words as ids.
+
+In:  a dataset and a trained visual tokenizer.
+Out: one table of visual ids and words for all items, and windows that point into it.
+
+Only users of the training split are read here; validation windows are a table of their own.
+Source: Pigeon, section 3.4: windows of six liked images, step one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pigeon_recsys.backbones.pixel_range import to_model_range
+from pigeon_recsys.backbones.base import Backbone
+from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.split import Split, users_in
+from pigeon_recsys.model.pigeon import HISTORY_LENGTH
+from pigeon_recsys.model.prompt import PromptBatch, pad_texts
+from pigeon_recsys.records import Pixels
+
+# B rows, H history images, T tokens per image, N items, W window length
+
+WINDOW = HISTORY_LENGTH + 1  # images: the history and the target
+EMPTY = -1  # a place of a window without an image
+MIN_LIKES = 2  # a target and at least one image before it
+TOKENIZE_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ItemTokens:
+    """Visual ids and words of every item, addressed by row."""
+
+    row: dict[str, int]
+    visual_NT: Tensor
+    words: tuple[list[int], ...]
+
+
+def tokenize_items(
+    tokenizer: VisualTokenizer, backbone: Backbone, dataset: DatasetFolder, pixels: Pixels
+) -> ItemTokens:
+    """Return visual ids and words of the dataset's items; `pixels` aligns with `item_ids`."""
+    chunks = [
+        tokenizer.encode(to_model_range(pixels[start : start + TOKENIZE_BATCH]))
+        for start in range(0, len(pixels), TOKENIZE_BATCH)
+    ]
+    words = tuple(backbone.tokenize_text(dataset.item(i).instruction) for i in dataset.item_ids)
+    rows = {item_id: row for row, item_id in enumerate(dataset.item_ids)}
+    return ItemTokens(rows, torch.cat(chunks), words)
+
+
+def liked_windows(
+    dataset: DatasetFolder, items: ItemTokens, split: Split
+) -> NDArray[np.int64]:
+    """Return item rows (num_windows, WINDOW) of one split's users, oldest first.
+
+    A user with fewer likes than a window gives one window with `EMPTY` places in front.
+    """
+    windows: list[list[int]] = []
+    for user_id in users_in(dataset.user_ids, split):
+        liked = [items.row[item_id] for item_id in dataset.history(user_id).liked]
+        if len(liked) < MIN_LIKES:
+            continue
+        padded = [EMPTY] * (WINDOW - len(liked)) + liked
+        windows += [padded[i : i + WINDOW] for i in range(len(padded) - WINDOW + 1)]
+    return np.asarray(windows, dtype=np.int64).reshape(-1, WINDOW)
+
+
+def draw_windows(
+    windows: NDArray[np.int64], batch_size: int, generator: torch.Generator
+) -> NDArray[np.int64]:
+    """Return a batch of windows, drawn with replacement."""
+    rows = torch.randint(len(windows), (batch_size,), generator=generator).numpy()
+    window_BW: NDArray[np.int64] = windows[rows]
+    return window_BW
+
+
+def reconstruction_batch(
+    items: ItemTokens,
+    window_BW: NDArray[np.int64],
+    with_text_B: Sequence[bool] | Tensor | None = None,
+) -> tuple[PromptBatch, Tensor]:
+    """Return the prompt whose reference is the window's last image, and that target_BT."""
+    history = torch.from_numpy(window_BW[:, :-1])
+    target = torch.from_numpy(window_BW[:, -1])
+    target_BT = items.visual_NT[target]
+    texts = [items.words[row] for row in target.tolist()]
+    if with_text_B is not None:
+        texts = [text if kept else [] for text, kept in zip(texts, with_text_B, strict=True)]
+    text_BL, has_text_BL = pad_texts(texts)
+    batch = PromptBatch(
+        history_BHT=items.visual_NT[history.clamp(min=0)],
+        present_BH=history != EMPTY,
+        text_BL=text_BL,
+        has_text_BL=has_text_BL,
+        reference_BT=target_BT,
+        has_reference_B=torch.ones(len(window_BW), dtype=torch.bool),
+    )
+    return batch, target_BT

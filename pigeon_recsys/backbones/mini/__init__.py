@@ -1,0 +1,1 @@
+"""The mini backbone: a whole large multimodal model in miniature, sized for two CPU cores."""

@@ -1,0 +1,140 @@
+"""Mask generation: how many tokens are kept, which, and that the choice can be learned."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from pigeon_recsys.model.mask import MaskConfig, MaskGenerator, keep_top, num_kept
+
+# B rows, N tokens
+
+
+def test_kept_count_is_the_floor_but_never_none() -> None:
+    """⌊10·0.8⌋ = 8, ⌊7·0.8⌋ = 5, ⌊4·0⌋ = 0 becomes 1, none of none stay none."""
+    kept = num_kept(torch.tensor([10, 7, 4, 0]), torch.tensor([0.2, 0.2, 1.0, 0.5]))
+    assert kept.tolist() == [8, 5, 1, 0]
+
+
+@given(st.integers(1, 256), st.integers(0, 10))
+def test_no_token_is_lost_to_rounding(count: int, tenths: int) -> None:
+    kept = num_kept(torch.tensor([count]), torch.tensor([tenths / 10]))
+    assert kept.item() == max(1, count * (10 - tenths) // 10)
+
+
+def test_the_most_relevant_candidates_are_kept() -> None:
+    """Row 0 keeps 2 of 4; row 1 has 2 candidates, keeps 1, and ignores the larger outsiders."""
+    logits = torch.tensor([[0.1, 0.9, 0.5, 0.2], [0.1, 0.2, 9.0, 9.0]])
+    candidates = torch.tensor([[True] * 4, [True, True, False, False]])
+    keep = keep_top(logits, candidates, torch.tensor([0.5, 0.5]), None)
+    assert keep.round().tolist() == [[0, 1, 1, 0], [0, 1, 0, 0]]
+
+
+def test_a_row_without_candidates_keeps_nothing_and_has_no_nan() -> None:
+    logits = torch.zeros(1, 3, requires_grad=True)
+    keep = keep_top(logits, torch.zeros(1, 3, dtype=torch.bool), torch.tensor([0.2]), None)
+    keep.sum().backward()
+    assert keep.tolist() == [[0, 0, 0]]
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_noise_keeps_tokens_as_often_as_their_probability() -> None:
+    """Keeping one of two with logits ln 3 and 0 picks the first three times in four."""
+    rows = 20_000
+    logits = torch.tensor([3.0, 1.0]).log().expand(rows, 2)
+    candidates = torch.ones(rows, 2, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    keep = keep_top(logits, candidates, torch.full((rows,), 0.5), generator)
+    assert keep[:, 0].mean().item() == pytest.approx(0.75, abs=0.01)
+
+
+def test_the_choice_carries_the_gradient_of_the_softmax() -> None:
+    logits = torch.tensor([[1.0, 0.0, -1.0]], requires_grad=True)
+    value = torch.tensor([[2.0, 1.0, 5.0]])
+    keep = keep_top(logits, torch.ones(1, 3, dtype=torch.bool), torch.tensor([0.5]), None)
+    (keep * value).sum().backward()
+    soft = torch.softmax(logits.detach(), dim=1)
+    expected = soft * (value - (soft * value).sum())
+    torch.testing.assert_close(logits.grad, expected)
+
+
+def make_inputs() -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(3)
+    history = torch.randn(2, 5, 6, 32, generator=generator)
+    reference = torch.randn(2, 6, 32, generator=generator)
+    return history, torch.ones(2, 5, dtype=torch.bool), reference, torch.tensor([0.5, 0.0])
+
+
+def test_training_keeps_what_inference_hides_of_the_reference() -> None:
+    masker = MaskGenerator(32, MaskConfig(dropout=0.0))
+    inputs = make_inputs()
+    masker.eval()
+    most = masker(*inputs).reference_BT[0].round()
+    masker.train()
+    least = masker(*inputs).reference_BT[0].round()
+    assert most.sum() == least.sum() == 3
+    assert (most + least == 1).all()
+
+
+def test_history_is_ranked_over_all_images_together() -> None:
+    masker = MaskGenerator(32, MaskConfig()).eval()
+    masks = masker(*make_inputs())
+    kept = masks.history_BHT.round()
+    relevance = masks.history_relevance_BHT
+    assert kept.sum(dim=(1, 2)).tolist() == [24, 24]  # ⌊30·0.8⌋
+    assert relevance[kept == 1].view(2, -1).min(dim=1).values.ge(
+        relevance[kept == 0].view(2, -1).max(dim=1).values
+    ).all()
+
+
+def test_rows_do_not_depend_on_their_neighbours() -> None:
+    masker = MaskGenerator(32, MaskConfig()).eval()
+    history, present, reference, ratio = make_inputs()
+    present = torch.tensor([[True] * 5, [False, False, False, True, True]])
+    together = masker(history, present, reference, ratio)
+    alone = masker(history[1:], present[1:], reference[1:], ratio[1:])
+    torch.testing.assert_close(
+        together.history_BHT[1:].round(), alone.history_BHT.round()
+    )
+    assert together.history_BHT[1, :3].sum() == 0
+
+
+@pytest.fixture(scope="session")
+def golden(repo_root: Path) -> Path:
+    folder = repo_root.parent / "shared" / "golden" / "1_mask_generator"
+    if not folder.is_dir():
+        pytest.skip("the recorded numbers of the reference implementation are not here")
+    return folder
+
+
+def test_relevance_matches_the_reference_implementation(golden: Path) -> None:
+    weights = load_file(golden / "weights.safetensors")
+    inputs = load_file(golden / "inputs.safetensors")
+    masker = MaskGenerator(32, MaskConfig(feed_forward=2048)).eval()
+    masker.load_state_dict(weights)
+    pad = inputs["attention_mask"]
+    output = masker.encode(
+        inputs["token_embeds"], inputs["position_ids"], inputs["type_ids"], pad
+    )
+    torch.testing.assert_close(
+        output[~pad], inputs["output_embeds"][~pad], atol=1e-5, rtol=0
+    )
+    cosine = torch.cosine_similarity(inputs["token_embeds"], output, dim=-1)
+    torch.testing.assert_close(cosine[~pad], inputs["cos_sim"][~pad], atol=1e-5, rtol=0)
+
+
+def test_kept_counts_match_the_reference_implementation(golden: Path) -> None:
+    manifest = json.loads((golden.parent / "manifest.json").read_text())
+    inputs = load_file(golden / "inputs.safetensors")
+    history_counts = (inputs["type_ids"] == 1).sum(dim=1)
+    target_counts = (inputs["type_ids"] == 2).sum(dim=1)
+    cases = [case for case in manifest["cases"] if "kept" in case]
+    assert cases
+    for case in cases:
+        ratios = (torch.full((3,), case["hist_mask_ratio"]), torch.full((3,), case["mask_ratio"]))
+        assert num_kept(history_counts, ratios[0]).tolist() == case["kept"]["history"]
+        assert num_kept(target_counts, ratios[1]).tolist() == case["kept"]["target"]
