@@ -25,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 MIN_PYTHON = (3, 11)
+INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 DEVICES = ("cpu", "gpu")
 DEVICE_VARIABLE = "PIGEON_DEVICE"
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
@@ -264,7 +265,7 @@ def set_up(environment: Environment, packages: Sequence[SystemPackage], run: Run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Set up this checkout and return the exit code: 0 done, 1 failed."""
+    """Set up this checkout and return the exit code: 0 done, 1 failed, 130 interrupted."""
     parser = argparse.ArgumentParser(description="Make .venv, the environment of every target.")
     parser.add_argument(
         "--with-system-packages",
@@ -282,6 +283,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SetupError as exc:
         print(f"setup: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nsetup: interrupted; the next run goes on from here", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

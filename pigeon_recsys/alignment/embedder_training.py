@@ -38,7 +38,7 @@ MAX_SCALE = 50.0  # above, single wrong pairs decide the loss
 class EmbedderSettings:
     """How to train the image encoder."""
 
-    steps: int = 2000
+    steps: int = 1200
     batch: int = 128  # pictures a step; three quarters are pairs of likes, the rest any items
     learning_rate: float = 2e-3
     seed: int = 0

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pigeon_recsys.backbones.pixel_range import to_model_range
 from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
+from pigeon_recsys.backbones.pixel_range import to_model_range
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import Split, users_in
 from pigeon_recsys.model.pigeon import HISTORY_LENGTH
@@ -54,9 +54,7 @@ def tokenize_items(
     return ItemTokens(rows, torch.cat(chunks), words)
 
 
-def liked_windows(
-    dataset: DatasetFolder, items: ItemTokens, split: Split
-) -> NDArray[np.int64]:
+def liked_windows(dataset: DatasetFolder, items: ItemTokens, split: Split) -> NDArray[np.int64]:
     """Return item rows (num_windows, WINDOW) of one split's users, oldest first.
 
     A user with fewer likes than a window gives one window with `EMPTY` places in front.

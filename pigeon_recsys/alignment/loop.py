@@ -169,8 +169,8 @@ def _resume(
     rebuild = f"delete {checkpoint} and train again"
     try:
         state = torch.load(checkpoint, weights_only=True)
-    except Exception as exc:  # torch raises many types for a damaged file
-        raise ArtifactError(checkpoint, f"cannot be read ({exc})", rebuild=rebuild) from exc
+    except Exception as exc:  # torch raises many types, with advice that is not safe to follow
+        raise ArtifactError(checkpoint, "is damaged", rebuild=rebuild) from exc
     if state["settings"] != asdict(settings):
         raise ArtifactError(
             checkpoint, "was made with other settings of the train loop", rebuild=rebuild

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, train
-from pigeon_recsys.backbones.pixel_range import to_model_range
 from pigeon_recsys.backbones.mini.refiner import Refiner
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
+from pigeon_recsys.backbones.pixel_range import to_model_range
 from pigeon_recsys.records import Pixels
 
 # B images, C colours, H height, W width

@@ -48,7 +48,9 @@ def load_pigeon(folder: Path) -> Pigeon:
     found = {name: tensor.shape for name, tensor in state.items()}
     if expected != found:
         differing = sorted(set(expected.items()) ^ set(found.items()))
-        raise ArtifactError(path, f"does not fit the model (first: {differing[0]})", rebuild=REBUILD)
+        raise ArtifactError(
+            path, f"does not fit the model (first: {differing[0]})", rebuild=REBUILD
+        )
     pigeon.load_state_dict(state, strict=False)
     return pigeon.eval()
 

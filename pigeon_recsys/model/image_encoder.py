@@ -30,7 +30,7 @@ FORMAT = "pigeon-recsys image encoder 1"
 NUM_GROUPS = 8  # of channels normalised together; every stage's width is a multiple of it
 SPREAD_FLOOR = 1e-5  # added to a variance: a flat picture has spread zero and no gradient there
 HALF_LENGTH = 0.5**0.5  # two halves of this length make a unit vector
-REBUILD = "pigeon-recsys train embedder --data DIR --run RUN"
+REBUILD = "pigeon-recsys train embedder --data DIR --out RUN"
 
 
 @dataclass(frozen=True)

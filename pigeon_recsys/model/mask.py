@@ -131,7 +131,9 @@ class MaskGenerator(nn.Module):
         num_rows, num_images, num_tokens, _ = history_BHTD.shape
         token_BLD = torch.cat([history_BHTD.flatten(1, 2), reference_BTD], dim=1)
         is_history_BL = present_BH.repeat_interleave(num_tokens, dim=1)
-        is_reference_BL = torch.ones(reference_BTD.shape[:2], dtype=torch.bool).to(present_BH.device)
+        is_reference_BL = torch.ones(reference_BTD.shape[:2], dtype=torch.bool).to(
+            present_BH.device
+        )
         is_real_BL = torch.cat([is_history_BL, is_reference_BL], dim=1)
         within_T = torch.arange(1, num_tokens + 1, device=token_BLD.device)
         position_BL = within_T.repeat(num_images + 1).expand(num_rows, -1)

@@ -86,9 +86,13 @@ def test_history_is_ranked_over_all_images_together() -> None:
     kept = masks.history_BHT.round()
     relevance = masks.history_relevance_BHT
     assert kept.sum(dim=(1, 2)).tolist() == [24, 24]  # ⌊30·0.8⌋
-    assert relevance[kept == 1].view(2, -1).min(dim=1).values.ge(
-        relevance[kept == 0].view(2, -1).max(dim=1).values
-    ).all()
+    assert (
+        relevance[kept == 1]
+        .view(2, -1)
+        .min(dim=1)
+        .values.ge(relevance[kept == 0].view(2, -1).max(dim=1).values)
+        .all()
+    )
 
 
 def test_rows_do_not_depend_on_their_neighbours() -> None:
@@ -97,9 +101,7 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
     present = torch.tensor([[True] * 5, [False, False, False, True, True]])
     together = masker(history, present, reference, ratio)
     alone = masker(history[1:], present[1:], reference[1:], ratio[1:])
-    torch.testing.assert_close(
-        together.history_BHT[1:].round(), alone.history_BHT.round()
-    )
+    torch.testing.assert_close(together.history_BHT[1:].round(), alone.history_BHT.round())
     assert together.history_BHT[1, :3].sum() == 0
 
 
@@ -117,12 +119,8 @@ def test_relevance_matches_the_reference_implementation(golden: Path) -> None:
     masker = MaskGenerator(32, MaskConfig(feed_forward=2048)).eval()
     masker.load_state_dict(weights)
     pad = inputs["attention_mask"]
-    output = masker.encode(
-        inputs["token_embeds"], inputs["position_ids"], inputs["type_ids"], pad
-    )
-    torch.testing.assert_close(
-        output[~pad], inputs["output_embeds"][~pad], atol=1e-5, rtol=0
-    )
+    output = masker.encode(inputs["token_embeds"], inputs["position_ids"], inputs["type_ids"], pad)
+    torch.testing.assert_close(output[~pad], inputs["output_embeds"][~pad], atol=1e-5, rtol=0)
     cosine = torch.cosine_similarity(inputs["token_embeds"], output, dim=-1)
     torch.testing.assert_close(cosine[~pad], inputs["cos_sim"][~pad], atol=1e-5, rtol=0)
 

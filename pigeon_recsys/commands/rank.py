@@ -1,0 +1,94 @@
+"""`pigeon-recsys rank`: train the ranker, export it to ONNX."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pigeon_recsys.cli import add_common_arguments
+from pigeon_recsys.ranking.settings import RankerSettings
+
+DEFAULTS = RankerSettings()
+
+
+def register(commands: Any) -> None:
+    """Add `rank` and its subcommands to the command line."""
+    rank = commands.add_parser("rank", help="train the ranker, export it to ONNX")
+    subcommands = rank.add_subparsers(dest="rank_command", required=True, metavar="COMMAND")
+    _register_train(subcommands)
+    _register_export(subcommands)
+
+
+def _register_train(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "train",
+        help="train on a dataset's interactions",
+        description="Train a TorchRec ranker on a dataset's interactions, without its test "
+        "users, and report how well it ranks the newest ones, which it does not see.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", required=True, help="the dataset folder"
+    )
+    parser.add_argument(
+        "--index", type=Path, metavar="DIR", required=True, help="the index of its items' vectors"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="RUN", required=True, help="the run folder to write"
+    )
+    parser.add_argument("--epochs", type=int, default=DEFAULTS.epochs, help="passes over the data")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of weights and draws")
+    add_common_arguments(parser)
+    parser.set_defaults(run=run_train)
+
+
+def _register_export(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "export",
+        help="write a trained ranker as ONNX",
+        description="Turn a run of `rank train` into one ONNX file, which serving runs "
+        "without torch.",
+    )
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", required=True, dest="run_folder", help="the run folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", required=True, help="the .onnx to write"
+    )
+    add_common_arguments(parser)
+    parser.set_defaults(run=run_export)
+
+
+def run_train(args: argparse.Namespace) -> dict[str, object]:
+    """Train a ranker and say how well it ranks."""
+    from dataclasses import asdict
+
+    from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.files import check_writable_folder
+    from pigeon_recsys.ranking.train import train_ranker
+    from pigeon_recsys.retrieval.faiss_index import FaissIndex
+
+    settings = RankerSettings(epochs=args.epochs, seed=args.seed)
+    check_writable_folder(args.out)
+    dataset = DatasetFolder.open(args.data)
+    report = train_ranker(dataset, FaissIndex.load(args.index), args.out, settings)
+    print(
+        f"{args.out}: {report.num_train_rows} rows in {report.seconds:.1f} s; on the newest "
+        f"{report.num_heldout_rows} rows AUC {report.auc:.3f}, "
+        f"{report.auc_without_item_id:.3f} without item ids"
+    )
+    return {"run": str(args.out), **asdict(report)}
+
+
+def run_export(args: argparse.Namespace) -> dict[str, object]:
+    """Export a ranker and say what was written."""
+    from pigeon_recsys.ranking.export import export_ranker
+
+    report = export_ranker(args.run_folder, args.out)
+    print(
+        f"{report.path}: ranker of weights {report.weights_sha256[:12]}, {report.num_bytes} bytes"
+    )
+    return {
+        "ranker": str(report.path),
+        "num_bytes": report.num_bytes,
+        "weights_sha256": report.weights_sha256,
+    }

@@ -1,0 +1,54 @@
+"""Retrieve catalog candidates for one user.
+
+In:  the user's likes, oldest first.
+Out: scored catalog items the user has not liked yet; popular ones for a user without likes.
+"""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from pigeon_recsys.errors import SettingsError, UnknownItem
+from pigeon_recsys.ports import ItemCatalog, ItemIndex
+from pigeon_recsys.records import ScoredItem, Vectors
+
+RECENT_LIKES = 20  # newest likes that make the query: enough to outvote a stray one
+
+
+def retrieve_candidates(
+    index: ItemIndex,
+    catalog: ItemCatalog,
+    liked: Sequence[str],
+    num_candidates: int,
+    exclude: Collection[str] = (),
+) -> list[ScoredItem]:
+    """Return at most `num_candidates` items, best first, none of them liked or excluded.
+
+    Scores are similarities to the mean of the newest likes. A user without likes gets the
+    popular items, with the catalog's scores.
+    """
+    if num_candidates < 1:
+        raise SettingsError(f"num_candidates must be at least 1, got {num_candidates}")
+    unwanted = {*liked, *exclude}
+    query = taste_query(index, liked)
+    wide = num_candidates + len(unwanted)  # so that enough are left after the unwanted ones
+    found = catalog.popular(wide) if query is None else index.search(query, wide)
+    return [item for item in found if item.item_id not in unwanted][:num_candidates]
+
+
+def taste_query(index: ItemIndex, liked: Sequence[str]) -> Vectors | None:
+    """Return the mean direction of the newest indexed likes, None without any."""
+    rows: list[Vectors] = []
+    for item_id in reversed(liked):
+        try:
+            rows.append(index.vectors([item_id])[0])
+        except UnknownItem:  # withdrawn since the like
+            continue
+        if len(rows) == RECENT_LIKES:
+            break
+    mean_D = np.mean(rows, axis=0) if rows else None
+    length = 0.0 if mean_D is None else float(np.linalg.norm(mean_D))
+    if mean_D is None or length == 0:
+        return None
+    direction: Vectors = (mean_D / length).astype(np.float32)
+    return direction

@@ -1,0 +1,278 @@
+"""Nearest-neighbour search over item embeddings with FAISS.
+
+In:  item ids and unit vectors (N, D).
+Out: items by inner product, over the whole catalog or within a user's own items.
+
+Small catalogs are searched exhaustively, large ones through inverted lists. A search
+restricted by `within` is exact either way. Item ids are strings and FAISS's are integers;
+an item keeps its integer when its vector is replaced.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pigeon_recsys.errors import ArtifactError, MissingExtra, SettingsError, UnknownItem
+from pigeon_recsys.files import atomic_folder
+from pigeon_recsys.records import ScoredItem, Vectors
+from pigeon_recsys.retrieval.index_manifest import (
+    IDS_FILE,
+    INDEX_FILE,
+    MANIFEST_FILE,
+    IndexManifest,
+    IndexSource,
+    check_source,
+    file_sha256,
+    is_index_folder,
+    read_item_ids,
+    read_manifest,
+    rebuild_command,
+)
+
+IVF_FROM = 200_000  # items; below, an exhaustive search takes some 10 ms on one core
+LISTS_PER_SQRT = 1.0  # inverted lists per square root of the item count
+TRAINING_PER_LIST = 64  # vectors a list centre is learned from; FAISS asks for 39 or more
+LENGTH_TOLERANCE = 1e-3  # float16 storage and transport move a unit length by less
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How the index searches; `auto` takes `ivf` from `IVF_FROM` items on, `flat` below."""
+
+    kind: Literal["auto", "flat", "ivf"] = "auto"
+    probes: int = 32  # inverted lists visited a search: more is more exact and slower
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("auto", "flat", "ivf"):
+            raise SettingsError(f"index kind must be auto, flat or ivf, got {self.kind!r}")
+        if self.probes < 1:
+            raise SettingsError(f"index probes must be at least 1, got {self.probes}")
+
+
+class FaissIndex:
+    """An `ItemIndex` held in memory."""
+
+    def __init__(
+        self,
+        index: Any,  # FAISS ships no types
+        item_ids: Sequence[str],
+        settings: IndexSettings,
+        source: IndexSource,
+    ) -> None:
+        self._index = index
+        self._item_ids = list(item_ids)  # at each FAISS id
+        self._faiss_ids = {item_id: number for number, item_id in enumerate(self._item_ids)}
+        self._settings = settings
+        self.source = source
+
+    @classmethod
+    def build(
+        cls,
+        item_ids: Sequence[str],
+        vectors: Vectors,
+        settings: IndexSettings | None = None,
+        source: IndexSource | None = None,
+    ) -> "FaissIndex":
+        """Index `vectors` (N, D), row by row under `item_ids`."""
+        settings = settings or IndexSettings()
+        checked = _checked_vectors(item_ids, vectors)
+        kind = settings.kind
+        if kind == "auto":
+            kind = "ivf" if len(item_ids) >= IVF_FROM else "flat"
+        empty = _empty_ivf(checked) if kind == "ivf" else _empty_flat(checked.shape[1])
+        index = cls(empty, (), settings, source or IndexSource())
+        index.add(item_ids, checked)
+        return index
+
+    def __len__(self) -> int:
+        return len(self._item_ids)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._faiss_ids
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return int(self._index.d)
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """All indexed items, in the order in which they first came."""
+        return tuple(self._item_ids)
+
+    @property
+    def kind(self) -> Literal["flat", "ivf"]:
+        """How this index searches."""
+        return "ivf" if isinstance(self._index, _faiss().IndexIVF) else "flat"
+
+    def add(self, item_ids: Sequence[str], vectors: Vectors) -> None:
+        """Add items; the vector of an item that is indexed already is replaced."""
+        faiss = _faiss()
+        checked = _checked_vectors(item_ids, vectors, dim=self.dim)
+        replaced = self._known_ids(item_ids)
+        if len(replaced):
+            self._index.remove_ids(faiss.IDSelectorArray(replaced))
+        for item_id in item_ids:
+            if item_id not in self._faiss_ids:
+                self._faiss_ids[item_id] = len(self._item_ids)
+                self._item_ids.append(item_id)
+        self._index.add_with_ids(checked, self._known_ids(item_ids))
+
+    def search(
+        self, query: Vectors, k: int, *, within: Sequence[str] | None = None
+    ) -> list[ScoredItem]:
+        """Return the k items nearest to `query` (D,), best first; equal scores by item id.
+
+        `within` restricts the search to these ids; ids that are not indexed are ignored.
+        """
+        if k < 1:
+            raise SettingsError(f"k must be at least 1, got {k}")
+        query_1D = _checked_query(query, self.dim)
+        allowed = None if within is None else np.unique(self._known_ids(within))
+        k = min(k, len(self) if allowed is None else len(allowed))
+        if k == 0:
+            return []
+        scores, numbers = self._index.search(query_1D, k, params=self._parameters(allowed))
+        found = [
+            ScoredItem(self._item_ids[number], float(score))
+            for score, number in zip(scores[0], numbers[0], strict=True)
+            if number >= 0  # -1 fills up where the visited lists hold fewer than k
+        ]
+        return sorted(found, key=lambda item: (-item.score, item.item_id))
+
+    def vectors(self, item_ids: Sequence[str]) -> Vectors:
+        """Return the stored vectors (len(item_ids), D). Raises `UnknownItem`."""
+        for item_id in item_ids:
+            if item_id not in self._faiss_ids:
+                raise UnknownItem(item_id, where="the index", num_known=len(self))
+        if not item_ids:
+            return np.empty((0, self.dim), np.float32)
+        rows: Vectors = self._index.reconstruct_batch(self._known_ids(item_ids))
+        return rows
+
+    def save(self, folder: Path) -> IndexManifest:
+        """Write the index to `folder`, whole or not at all; an index there is replaced."""
+        faiss = _faiss()
+        with atomic_folder(folder, may_replace=is_index_folder) as temporary:
+            faiss.write_index(self._index, str(temporary / INDEX_FILE))
+            (temporary / IDS_FILE).write_text(json.dumps(self._item_ids))
+            manifest = IndexManifest(
+                kind=self.kind,
+                dim=self.dim,
+                count=len(self),
+                faiss_version=faiss.__version__,
+                embedder_sha256=self.source.embedder_sha256,
+                dataset_fingerprint=self.source.dataset_fingerprint,
+                sha256={name: file_sha256(temporary / name) for name in (INDEX_FILE, IDS_FILE)},
+            )
+            (temporary / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
+        return manifest
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        settings: IndexSettings | None = None,
+        expected: IndexSource | None = None,
+    ) -> "FaissIndex":
+        """Read a saved index.
+
+        Raises `ArtifactError` when a file is missing or changed, or when a non-empty field of
+        `expected` differs from what the index was made from.
+        """
+        faiss = _faiss()
+        manifest = read_manifest(folder)
+        check_source(folder, manifest, expected or IndexSource())
+        item_ids = read_item_ids(folder, manifest.count)
+        rebuild = rebuild_command(folder)
+        try:
+            index = faiss.read_index(str(folder / INDEX_FILE))
+        except RuntimeError as exc:
+            fault = (
+                f"was written by faiss {manifest.faiss_version} "
+                f"and cannot be read by {faiss.__version__}"
+            )
+            raise ArtifactError(folder / INDEX_FILE, fault, rebuild=rebuild) from exc
+        if (index.d, index.ntotal) != (manifest.dim, manifest.count):
+            fault = (
+                f"holds {index.ntotal} vectors of width {index.d}, "
+                f"its manifest says {manifest.count} of width {manifest.dim}"
+            )
+            raise ArtifactError(folder / INDEX_FILE, fault, rebuild=rebuild)
+        return cls(index, item_ids, settings or IndexSettings(), manifest.source)
+
+    def _known_ids(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        known = [self._faiss_ids[item_id] for item_id in item_ids if item_id in self._faiss_ids]
+        return np.array(known, np.int64)
+
+    def _parameters(self, allowed: NDArray[np.int64] | None) -> Any:
+        """Return what to visit: `probes` lists, or everything where few ids are allowed."""
+        faiss = _faiss()
+        selector = None if allowed is None else faiss.IDSelectorBatch(allowed)
+        if self.kind == "flat":
+            return faiss.SearchParameters(sel=selector)
+        num_lists = int(self._index.nlist)
+        probes = num_lists if selector else min(self._settings.probes, num_lists)
+        return faiss.SearchParametersIVF(sel=selector, nprobe=probes)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ModuleNotFoundError as exc:
+        raise MissingExtra("faiss", needed_for="searching the item index") from exc
+    return faiss
+
+
+def _empty_flat(dim: int) -> Any:
+    faiss = _faiss()
+    return faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+
+
+def _empty_ivf(vectors: Vectors) -> Any:
+    """Return inverted lists whose centres are learned from a sample of the vectors."""
+    faiss = _faiss()
+    count, dim = vectors.shape
+    num_lists = max(1, round(LISTS_PER_SQRT * math.sqrt(count)))
+    if count == 0:
+        raise SettingsError("an index of kind ivf learns from its items and got none. Use flat.")
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, num_lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.min_points_per_centroid = 1  # small indexes are allowed, in tests above all
+    stride = max(1, count // (num_lists * TRAINING_PER_LIST))
+    index.train(np.ascontiguousarray(vectors[::stride]))
+    index.set_direct_map_type(faiss.DirectMap.Hashtable)  # vectors by id, and removal
+    return index
+
+
+def _checked_vectors(item_ids: Sequence[str], vectors: Vectors, dim: int | None = None) -> Vectors:
+    if vectors.ndim != 2 or len(vectors) != len(item_ids) or vectors.shape[1] == 0:
+        raise SettingsError(
+            f"vectors must be ({len(item_ids)}, D), one row an item, got {vectors.shape}"
+        )
+    if dim is not None and vectors.shape[1] != dim:
+        raise SettingsError(f"this index holds vectors of width {dim}, got {vectors.shape[1]}")
+    if len(set(item_ids)) != len(item_ids):
+        twice = next(item_id for item_id in item_ids if list(item_ids).count(item_id) > 1)
+        raise SettingsError(f"item {twice!r} is given twice. Give every item one vector.")
+    lengths = np.linalg.norm(vectors, axis=1)
+    bad = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_TOLERANCE))  # NaN fails this too
+    if len(bad):
+        raise SettingsError(
+            f"the vector of item {item_ids[bad[0]]!r} must have length 1, "
+            f"got {lengths[bad[0]]:.4g}. Normalise vectors first."
+        )
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+def _checked_query(query: Vectors, dim: int) -> Vectors:
+    if query.shape != (dim,):
+        raise SettingsError(f"a query of this index must be ({dim},), got {query.shape}")
+    if not np.isfinite(query).all():
+        raise SettingsError("a query must be finite, got NaN or infinity among its values")
+    return np.ascontiguousarray(query[None], np.float32)

@@ -1,0 +1,71 @@
+"""Put real parts together: connectors by name, a slot from a folder of artifacts.
+
+The core never imports a connector. An installed distribution announces its connectors as
+entry points, and they are looked up here by name.
+"""
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pigeon_recsys.errors import MissingExtra, SettingsError
+from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
+from pigeon_recsys.slot import GenerationSlot, SlotSettings
+
+if TYPE_CHECKING:
+    from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.ports import HistorySource
+
+HISTORY_STORES = "pigeon_recsys.history_stores"
+
+EMBEDDER_FILE = "embedder.onnx"
+INDEX_FOLDER = "index"
+RANKER_FILE = "ranker.onnx"
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "world"
+
+
+def history_store_type(name: str) -> Any:
+    """Return the history store class announced under `name`."""
+    found = {point.name: point for point in entry_points(group=HISTORY_STORES)}
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise SettingsError(
+            f"there is no history store {name!r}. Installed: {known}. "
+            "Reinstall pigeon-recsys if its own are missing."
+        )
+    try:
+        return found[name].load()
+    except ModuleNotFoundError as exc:
+        raise MissingExtra(name, needed_for=f"the {name} history store") from exc
+
+
+def wire_slot(
+    artifacts: Path,
+    weights: Path,
+    catalog: "DatasetFolder",
+    histories: "HistorySource",
+    slot: SlotSettings | None = None,
+    generator: GeneratorSettings | None = None,
+) -> GenerationSlot:
+    """Return a slot over saved artifacts: embedder, index and ranker under `artifacts`.
+
+    Raises `ArtifactError` naming the first file that is missing or corrupt.
+    """
+    from pigeon_recsys.model.inference import PigeonModel
+    from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
+    from pigeon_recsys.retrieval.faiss_index import FaissIndex
+    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
+
+    embedder = OnnxEmbedder.load(artifacts / EMBEDDER_FILE)
+    index = FaissIndex.load(artifacts / INDEX_FOLDER)
+    return GenerationSlot(
+        histories=histories,
+        catalog=catalog,
+        embedder=embedder,
+        index=index,
+        generator=PigeonGenerator(
+            PigeonModel.load(weights), embedder, index, generator or GeneratorSettings()
+        ),
+        ranker=OnnxRanker.load(artifacts / RANKER_FILE, index),
+        settings=slot or SlotSettings(),
+    )

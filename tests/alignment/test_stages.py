@@ -1,0 +1,142 @@
+"""All stages on a tiny world, as `pigeon-recsys train all` runs them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_items
+from pigeon_recsys.alignment.recipe import Recipe, StageRecipe, load_recipe
+from pigeon_recsys.alignment.stages import STAGES, pixel_table, run_all
+from pigeon_recsys.backbones.mini.backbone import MiniBackbone
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.split import user_split
+from pigeon_recsys.datasets.world import generate_world
+from pigeon_recsys.errors import ArtifactError, SettingsError
+from pigeon_recsys.model.decode import Sampling
+from pigeon_recsys.model.inference import PigeonModel
+
+
+def stage(steps: int, batch_size: int) -> StageRecipe:
+    return StageRecipe(steps=steps, batch_size=batch_size, learning_rate=1e-3)
+
+
+RECIPE = Recipe(
+    embedder=stage(2, 16),
+    tokenizer=stage(3, 4),
+    refiner=stage(2, 4),
+    backbone=stage(3, 2),
+    stage1=stage(2, 2),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> DatasetFolder:
+    folder = tmp_path_factory.mktemp("world") / "data"
+    generate_world(folder, num_items=60, num_users=40, seed=3, size=72)
+    return DatasetFolder.open(folder)
+
+
+@pytest.fixture(scope="module")
+def run(world: DatasetFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    reports = run_all(RECIPE, world, folder)
+    assert list(reports) == list(STAGES)
+    return folder
+
+
+def test_a_trained_run_is_not_trained_again(world: DatasetFolder, run: Path) -> None:
+    assert run_all(RECIPE, world, run) == {}
+
+
+def test_every_stage_leaves_its_record(run: Path, world: DatasetFolder) -> None:
+    record = json.loads((run / "stages.json").read_text())
+    assert set(record) == set(STAGES)
+    assert {entry["fingerprint"] for entry in record.values()} == {world.fingerprint}
+
+
+def test_a_trained_run_paints_the_same_pictures_each_time(world: DatasetFolder, run: Path) -> None:
+    model = PigeonModel.load(run)
+    history = [world.pixels(item_id) for item_id in world.item_ids[:3]]
+
+    def paint() -> list[np.ndarray]:
+        swept = model.paint_sweep(
+            history, history[0], "a happy sticker", (0.0, 1.0), seed=1, sampling=Sampling()
+        )
+        assert [keep.shape for keep in swept.history_keep] == [(6, 6)] * 3
+        return list(swept.pictures)
+
+    first, again = paint(), paint()
+    assert [picture.shape for picture in first] == [(72, 72, 3)] * 2
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_only_training_users_make_training_windows(world: DatasetFolder, run: Path) -> None:
+    """A copy of the world in which all other users' likes are one marked item."""
+    backbone = MiniBackbone.load(run / "backbone")
+    pixels = pixel_table(RECIPE, world).pixels
+    items = tokenize_items(backbone.tokenizer, backbone, world, pixels)
+    windows = liked_windows(world, items, "train")
+    allowed = [world.history(u).liked for u in world.user_ids if user_split(u) == "train"]
+    expected = sum(max(1, len(liked) - 5) for liked in allowed if len(liked) >= 2)
+    assert len(windows) == expected
+    runs = {tuple(items.row[i] for i in liked[k : k + 6]) for liked in allowed for k in range(99)}
+    assert all(tuple(row for row in window if row != EMPTY) in runs for window in windows.tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("pigeon.safetensors", "is corrupt"),
+        ("backbone/refiner.safetensors", "is corrupt"),
+        ("backbone/backbone.json", "does not describe a backbone"),
+        ("pigeon.json", "does not describe Pigeon"),
+    ],
+)
+def test_damaged_weights_are_named_with_the_command_that_makes_them(
+    run: Path, tmp_path: Path, name: str, fault: str
+) -> None:
+    copy = copied(run, tmp_path)
+    (copy / name).write_bytes(b"garbage")
+    with pytest.raises(ArtifactError, match=rf"{name} {fault}.*pigeon-recsys train"):
+        PigeonModel.load(copy)
+
+
+@pytest.mark.parametrize("name", ["pigeon.safetensors", "backbone/text_tokenizer.json"])
+def test_missing_weights_are_named_with_the_command_that_makes_them(
+    run: Path, tmp_path: Path, name: str
+) -> None:
+    copy = copied(run, tmp_path)
+    (copy / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"{name} is missing.*pigeon-recsys train"):
+        PigeonModel.load(copy)
+
+
+def copied(run: Path, tmp_path: Path) -> Path:
+    """Return a copy of what inference reads."""
+    (tmp_path / "backbone").mkdir()
+    for path in [*run.glob("pigeon.*"), *(run / "backbone").iterdir()]:
+        (tmp_path / path.relative_to(run)).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def test_shipped_recipes_are_valid() -> None:
+    for name in ("world", "quick-sticker", "quick-poster"):
+        assert load_recipe(name).tokenizer.steps > 0
+
+
+def test_an_unknown_recipe_lists_those_that_exist() -> None:
+    with pytest.raises(
+        SettingsError, match="no recipe 'wrold'.*quick-poster, quick-sticker, world"
+    ):
+        load_recipe("wrold")
+
+
+def test_every_fault_of_a_recipe_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("seed: 0\nstage_2: {}\ntokenizer: {steps: 0, batch_size: 8, learning_rate: 1}")
+    with pytest.raises(SettingsError) as caught:
+        load_recipe(str(path))
+    for part in ("stage_2", "tokenizer.steps", "got 0", "backbone"):
+        assert part in str(caught.value)

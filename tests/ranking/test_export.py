@@ -1,0 +1,94 @@
+"""The exported ranker gives the trained one's scores."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from pigeon_recsys.errors import ArtifactError, MissingExtra, OutputError
+from pigeon_recsys.ranking.bags import Bags
+from pigeon_recsys.ranking.export import DATASET_KEY, FEATURES_KEY, WEIGHTS_KEY, export_ranker
+from pigeon_recsys.ranking.features import Batch
+from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
+from pigeon_recsys.ranking.run_folder import RankerReport, load_run
+from pigeon_recsys.testing.fakes import FakeIndex
+from tests.ranking.planted_world import random_batch
+
+Trained = tuple[Path, RankerReport]
+TOLERANCE = 1e-6  # the contract allows 1e-4
+
+
+def test_a_thousand_ragged_rows_score_as_in_torchrec(
+    trained: Trained, exported: Path, index: FakeIndex
+) -> None:
+    model, features, _ = load_run(trained[0])
+    batch = random_batch(features, 1000, seed=1)
+    assert all((bags.lengths == 0).any() for bags in batch.bags.values())
+    expected = model.probabilities(batch)
+    found = OnnxRanker.load(exported, index).probabilities(batch)
+    assert expected.std() > 0.05
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 17])
+def test_any_number_of_rows_can_be_scored(
+    trained: Trained, exported: Path, index: FakeIndex, num_rows: int
+) -> None:
+    model, features, _ = load_run(trained[0])
+    batch = random_batch(features, num_rows, seed=num_rows)
+    found = OnnxRanker.load(exported, index).probabilities(batch)
+    np.testing.assert_allclose(found, model.probabilities(batch), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("num_rows", [1, 3])
+def test_rows_without_any_id_can_be_scored(
+    trained: Trained, exported: Path, index: FakeIndex, num_rows: int
+) -> None:
+    model, features, _ = load_run(trained[0])
+    pictures = np.ones((num_rows, features.image_dim), np.float32)
+    empty = Bags.from_lists([[]] * num_rows)
+    batch = Batch(pictures, pictures, dict.fromkeys(features.bag_names, empty))
+    found = OnnxRanker.load(exported, index).probabilities(batch)
+    np.testing.assert_allclose(found, model.probabilities(batch), rtol=0, atol=TOLERANCE)
+
+
+def test_the_file_is_valid_onnx_and_tells_where_it_comes_from(
+    trained: Trained, exported: Path
+) -> None:
+    proto = onnx.load(exported)
+    onnx.checker.check_model(proto)
+    manifest = json.loads((trained[0] / "ranker.json").read_text())
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    assert json.loads(metadata[FEATURES_KEY]) == manifest["features"]
+    assert metadata[WEIGHTS_KEY] == manifest["weights_sha256"]
+    assert metadata[DATASET_KEY] == manifest["dataset_fingerprint"]
+
+
+def test_the_inputs_are_two_pictures_and_values_and_offsets_of_every_bag(exported: Path) -> None:
+    names = [node.name for node in onnx.load(exported).graph.input]
+    bags = ("user", "item", "history", "attribute.shape", "attribute.tags")
+    of_bags = [f"{bag}.{part}" for bag in bags for part in ("values", "offsets")]
+    assert names == ["image", "taste", *of_bags]
+
+
+def test_a_run_that_is_missing_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"ranker\.json does not exist"):
+        export_ranker(tmp_path / "nowhere", tmp_path / "out" / "ranker.onnx")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_target_that_is_a_folder_stops_before_any_work(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="it is a folder"):
+        export_ranker(trained[0], tmp_path)
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript"])
+def test_without_an_export_library_it_and_the_extra_are_named(
+    monkeypatch: pytest.MonkeyPatch, trained: Trained, tmp_path: Path, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=rf'needs {library}\. Run: .*"pigeon-recsys\[onnx\]"'):
+        export_ranker(trained[0], tmp_path / "ranker.onnx")

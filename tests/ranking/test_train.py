@@ -1,0 +1,157 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.split import user_split, users_in
+from pigeon_recsys.errors import ArtifactError, DatasetError, MissingExtra, OutputError
+from pigeon_recsys.ranking import run_folder
+from pigeon_recsys.ranking.run_folder import RankerReport, load_run
+from pigeon_recsys.ranking.train import prepare, train_ranker
+from pigeon_recsys.testing.fakes import FakeIndex
+from tests.ranking.planted_world import SETTINGS, USER_IDS, write_folder
+
+Trained = tuple[Path, RankerReport]
+
+
+def test_it_ranks_unseen_interactions_by_the_planted_taste(trained: Trained) -> None:
+    """Half of the drawn negatives are of the liked style, so 0.75 and a little is the most."""
+    assert trained[1].auc > 0.7
+    assert trained[1].log_loss < trained[1].log_loss_of_base_rate
+
+
+def test_it_ranks_without_item_ids_too(trained: Trained) -> None:
+    assert trained[1].auc_without_item_id > 0.7
+
+
+def test_it_ranks_for_users_it_never_saw(trained: Trained) -> None:
+    assert trained[1].auc_new_users is not None
+    assert trained[1].auc_new_users > 0.6
+
+
+def test_every_training_row_is_older_than_every_heldout_row(
+    dataset: DatasetFolder, index: FakeIndex
+) -> None:
+    data = prepare(dataset, index, SETTINGS)
+    assert data.train.moments.at_ms.max() < data.heldout.moments.at_ms.min()
+
+
+def test_training_rows_are_of_training_users_and_none_is_a_test_user(
+    dataset: DatasetFolder, index: FakeIndex
+) -> None:
+    data = prepare(dataset, index, SETTINGS)
+    assert {user_split(user) for user in data.train.moments.users} == {"train"}
+    assert {user_split(user) for user in data.heldout.moments.users} == {"train", "validation"}
+
+
+def test_test_users_change_nothing(trained: Trained, index: FakeIndex, tmp_path: Path) -> None:
+    """The planted world without its test users gives the same weights."""
+    others = [user for user in USER_IDS if user_split(user) != "test"]
+    assert len(others) < len(USER_IDS)
+    train_ranker(write_folder(tmp_path / "folder", others), index, tmp_path / "run", SETTINGS)
+    assert weights_hash(tmp_path / "run") == weights_hash(trained[0])
+
+
+def weights_hash(run: Path) -> str:
+    return str(json.loads((run / "ranker.json").read_text())["weights_sha256"])
+
+
+def test_the_manifest_tells_data_settings_versions_and_metrics(
+    trained: Trained, dataset: DatasetFolder
+) -> None:
+    run, report = trained
+    manifest = json.loads((run / "ranker.json").read_text())
+    assert manifest["dataset_fingerprint"] == dataset.fingerprint
+    assert manifest["settings"]["history_len"] == SETTINGS.history_len
+    assert manifest["report"]["auc"] == report.auc
+    assert set(manifest["versions"]) == {"torch", "torchrec", "numpy"}
+    assert manifest["num_rows"]["item"] == 80 + SETTINGS.unseen_item_rows
+
+
+def test_a_saved_run_scores_as_before(trained: Trained) -> None:
+    _, features, manifest = load_run(trained[0])
+    assert features.bag_names == ("user", "item", "history", "attribute.shape", "attribute.tags")
+    assert manifest["format"] == run_folder.FORMAT
+
+
+def test_a_dataset_without_likes_of_training_users_is_refused(
+    tmp_path: Path, index: FakeIndex
+) -> None:
+    dataset = write_folder(tmp_path / "folder", users_in(USER_IDS, "test"))
+    with pytest.raises(DatasetError, match="no like of a training user lies in the older part"):
+        train_ranker(dataset, index, tmp_path / "run", SETTINGS)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_run_folder_that_cannot_be_written_stops_before_any_work(
+    tmp_path: Path, dataset: DatasetFolder, index: FakeIndex
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write into"):
+        train_ranker(dataset, index, tmp_path / "file" / "run", SETTINGS)
+
+
+def test_without_torchrec_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dataset: DatasetFolder, index: FakeIndex
+) -> None:
+    monkeypatch.setitem(sys.modules, "pigeon_recsys.ranking.torchrec_ranker", None)
+    monkeypatch.delattr("pigeon_recsys.ranking.torchrec_ranker")
+    with pytest.raises(MissingExtra, match=r'pip install "pigeon-recsys\[torchrec\]"'):
+        train_ranker(dataset, index, tmp_path, SETTINGS)
+
+
+def copy_of(run: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for path in run.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_missing_run_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"ranker\.json does not exist.*rank train --data"):
+        load_run(tmp_path)
+
+
+def test_weights_that_were_changed_are_not_loaded(trained: Trained, tmp_path: Path) -> None:
+    run = copy_of(trained[0], tmp_path / "run")
+    weights = bytearray((run / "ranker.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (run / "ranker.safetensors").write_bytes(weights)
+    with pytest.raises(ArtifactError, match=r"ranker\.safetensors has sha256 .*ranker\.json says"):
+        load_run(run)
+
+
+def test_missing_weights_are_named(trained: Trained, tmp_path: Path) -> None:
+    run = copy_of(trained[0], tmp_path / "run")
+    (run / "ranker.safetensors").unlink()
+    with pytest.raises(ArtifactError, match=r"ranker\.safetensors does not exist"):
+        load_run(run)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format"'])
+def test_a_broken_manifest_is_named(trained: Trained, tmp_path: Path, content: str) -> None:
+    run = copy_of(trained[0], tmp_path / "run")
+    (run / "ranker.json").write_text(content)
+    with pytest.raises(ArtifactError, match=r"ranker\.json is no ranker manifest"):
+        load_run(run)
+
+
+def test_a_manifest_of_another_format_is_refused(trained: Trained, tmp_path: Path) -> None:
+    run = copy_of(trained[0], tmp_path / "run")
+    (run / "ranker.json").write_text('{"format": "pigeon-recsys ranker 0"}')
+    with pytest.raises(ArtifactError, match="has the format 'pigeon-recsys ranker 0'"):
+        load_run(run)
+
+
+@pytest.mark.parametrize("key", ["features", "settings"])
+def test_a_manifest_without_its_model_is_refused(
+    trained: Trained, tmp_path: Path, key: str
+) -> None:
+    run = copy_of(trained[0], tmp_path / "run")
+    manifest = json.loads((run / "ranker.json").read_text())
+    del manifest[key]
+    (run / "ranker.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=rf"its weights do not fit \(KeyError\('{key}'\)\)"):
+        load_run(run)
