@@ -83,12 +83,12 @@ def train_judge(out: Path, *, steps: int = DEFAULT_STEPS, seed: int = 0) -> dict
     return sheet
 
 
-def held_out_accuracy(judge: FactorJudge, seed: int, count: int = NUM_HELD_OUT) -> dict[str, Any]:
+def held_out_accuracy(judge: FactorJudge, seed: int) -> dict[str, Any]:
     """Return the judge's accuracy by factor on stickers it never saw, clean and worn."""
-    stickers, pictures = draw_examples(count, INPUT_SIZE, judge_stream(seed, HELD_OUT))
+    stickers, pictures = draw_examples(NUM_HELD_OUT, INPUT_SIZE, judge_stream(seed, HELD_OUT))
     rng = judge_stream(seed, WEAR)
     return {
-        "pictures": count,
+        "pictures": NUM_HELD_OUT,
         "clean": accuracy(judge, stickers, pictures),
         "worn": accuracy(judge, stickers, [worn(pixels, rng) for pixels in pictures]),
     }

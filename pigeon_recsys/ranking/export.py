@@ -25,6 +25,8 @@ OPSET = 18  # the lowest that torch's exporter writes without converting version
 EXAMPLE_ROWS = 3  # sizes that differ from one another and from 1, which would be taken as fixed
 EXAMPLE_VALUES = 5
 
+CHATTY_LOGGERS = ("torch.onnx", "onnx_ir")  # they comment on every step of an export
+
 FEATURES_KEY = "pigeon_recsys.rank_features"
 WEIGHTS_KEY = "pigeon_recsys.weights_sha256"
 DATASET_KEY = "pigeon_recsys.dataset_fingerprint"
@@ -76,7 +78,8 @@ def _to_onnx(model: "TorchRecRanker", features: RankFeatures) -> Any:
     """Return the ONNX model of the TorchRec-free twin."""
     import torch
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     twin = import_torchrec_ranker().PlainRanker(model).eval()
     rows = torch.export.Dim("rows", min=1)
     bags = features.bag_names

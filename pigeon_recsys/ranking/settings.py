@@ -18,10 +18,10 @@ class RankerSettings:
     user_dropout: float = 0.2  # share of training rows whose user is treated as never seen
     item_dropout: float = 0.3  # share whose item loses its id: half as generated, half as new
     holdout_share: float = 0.1  # newest share of the time line, kept for the metrics
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 512
     learning_rate: float = 5e-3
-    weight_decay: float = 1e-5
+    weight_decay: float = 1e-4
     seed: int = 0
 
     def __post_init__(self) -> None:

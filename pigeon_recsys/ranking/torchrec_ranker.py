@@ -44,6 +44,9 @@ class InteractionHead(nn.Module):
     def __init__(self, num_bags: int, image_dim: int, table_dim: int, hidden_dim: int) -> None:
         super().__init__()
         self.picture = nn.Linear(image_dim, table_dim)  # one for item and taste: same space
+        # A random projection that keeps dot products on average: training starts from cosines.
+        nn.init.normal_(self.picture.weight, std=table_dim**-0.5)
+        nn.init.zeros_(self.picture.bias)
         self.interaction = InteractionArch(num_sparse_features=num_bags + 1)
         num_vectors = num_bags + 2
         num_pairs = num_vectors * (num_vectors - 1) // 2

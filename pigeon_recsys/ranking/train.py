@@ -144,7 +144,7 @@ def fit(model: "TorchRecRanker", data: RankingData, settings: RankerSettings) ->
         labels_B = torch.from_numpy(data.train.labels[rows])
         loss = torch.nn.functional.binary_cross_entropy_with_logits(model.logits(batch), labels_B)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.item())

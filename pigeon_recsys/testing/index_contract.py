@@ -42,7 +42,8 @@ class ItemIndexContract(ABC):
     @pytest.fixture
     def east(self) -> Vectors:
         """A query that points east."""
-        return unit_vectors([0])[0]
+        query: Vectors = unit_vectors([0])[0]
+        return query
 
     def test_it_has_the_methods_of_the_port(self, index: ItemIndex) -> None:
         assert isinstance(index, ItemIndex)

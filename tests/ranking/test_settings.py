@@ -9,7 +9,7 @@ from pigeon_recsys.ranking.settings import RankerSettings
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"epochs": 0}, r"ranker\.epochs must be above 0, got 0\. Leave it out to use 3\."),
+        ({"epochs": 0}, r"ranker\.epochs must be above 0, got 0\. Leave it out to use 2\."),
         ({"seed": -1}, r"ranker\.seed must be 0 or more, got -1"),
         ({"item_dropout": 1.0}, r"ranker\.item_dropout must be at least 0 and below 1, got 1\.0"),
         ({"holdout_share": 0.0}, r"ranker\.holdout_share must be above 0 and below 1, got 0\.0"),
