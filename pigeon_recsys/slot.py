@@ -92,9 +92,16 @@ class GenerationSlot:
         )
 
     def _ranked_candidates(self, request: SlotRequest, history: History) -> list[ScoredItem]:
-        """Return the request's candidates, or retrieved ones, with the ranker's scores."""
+        """Return the request's candidates, or items like its reference, with ranker scores.
+
+        Without candidates and reference, the user's taste retrieves them.
+        """
         candidates = list(request.candidates) or retrieve_candidates(
-            self.index, self.catalog, history.liked, self.settings.num_candidates
+            self.index,
+            self.catalog,
+            history.liked,
+            self.settings.num_candidates,
+            asked=self._asked_vector(request),
         )
         item_ids = [candidate.item_id for candidate in candidates]
         vectors = self.index.vectors(item_ids)
@@ -103,6 +110,16 @@ class GenerationSlot:
             for item_id, vector in zip(item_ids, vectors, strict=True)
         ]
         return _scored(item_ids, self.ranker.score(history, items))
+
+    def _asked_vector(self, request: SlotRequest) -> Vectors | None:
+        """Return the vector of the request's reference, none if it names no indexed item."""
+        if request.reference is None or request.reference.item_id is None:
+            return None
+        try:
+            vector: Vectors = self.index.vectors([request.reference.item_id])[0]
+        except UnknownItem:
+            return None
+        return vector
 
     def _generate_or_none(
         self, request: SlotRequest, history: History, candidates: Sequence[ScoredItem]

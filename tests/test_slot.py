@@ -133,6 +133,16 @@ def test_the_requests_own_candidates_are_the_only_catalog_items(slot: Generation
     assert catalog == {"item-08", "item-09"}
 
 
+def test_a_reference_retrieves_items_like_it(slot: GenerationSlot) -> None:
+    narrow = replace(slot, settings=replace(slot.settings, num_candidates=3))
+    slate = narrow.fill(request("ada", slate_size=10))
+    vector = slot.index.vectors(["item-07"])[0]
+    nearest = [item.item_id for item in slot.index.search(vector, 10)]
+    expected = [item_id for item_id in nearest if item_id not in LIKED][:3]
+    catalog = [place.item_id for place in slate.placements if not place.is_generated]
+    assert sorted(catalog) == sorted(expected)
+
+
 def test_without_a_reference_the_best_candidate_is_it(
     slot: GenerationSlot, generator: RecordingGenerator
 ) -> None:

@@ -37,7 +37,7 @@ from pigeon_recsys.wiring import (
 
 logger = logging.getLogger(__name__)
 
-WORLD_ITEMS = 1500
+WORLD_ITEMS = 1200
 WORLD_USERS = 400  # the ranker learns from all of them; `num_users` of them get a slate
 WORLD_SEED = 7  # no shipped weight was trained on this world
 STORIES = 8  # users shown in full on the page, a cold-start user beside them

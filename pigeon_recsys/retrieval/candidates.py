@@ -1,6 +1,6 @@
 """Retrieve catalog candidates for one user.
 
-In:  the user's likes, oldest first.
+In:  the user's likes, oldest first, or the vector of what was asked for.
 Out: scored catalog items the user has not liked yet; popular ones for a user without likes.
 """
 
@@ -21,16 +21,17 @@ def retrieve_candidates(
     liked: Sequence[str],
     num_candidates: int,
     exclude: Collection[str] = (),
+    asked: Vectors | None = None,
 ) -> list[ScoredItem]:
     """Return at most `num_candidates` items, best first, none of them liked or excluded.
 
-    Scores are similarities to the mean of the newest likes. A user without likes gets the
-    popular items, with the catalog's scores.
+    Scores are similarities to `asked`, the vector (D,) of a reference, where there is one, else
+    to the mean of the newest likes. Without both, they are the catalog's popularity.
     """
     if num_candidates < 1:
         raise SettingsError(f"num_candidates must be at least 1, got {num_candidates}")
     unwanted = {*liked, *exclude}
-    query = taste_query(index, liked)
+    query = taste_query(index, liked) if asked is None else asked
     wide = num_candidates + len(unwanted)  # so that enough are left after the unwanted ones
     found = catalog.popular(wide) if query is None else index.search(query, wide)
     return [item for item in found if item.item_id not in unwanted][:num_candidates]
