@@ -214,5 +214,5 @@ class Slate:
     request_id: str
     user_id: str
     placements: tuple[Placement, ...]
-    reason: str  # e.g. `generated item at position 2`, `unknown user: cold-start slate`
+    reason: str  # e.g. `generated item gen-1 in place 3`, `unknown user: cold-start slate`
     generation: Generation | None = None  # also given when it was made but not placed

@@ -86,7 +86,7 @@ def blend(
             position = _first_free(constraints.allowed_positions, placed, rank, end)
             if position is not None:
                 placed[position] = item
-                reasons[item.item_id] = f"generated item {item.item_id} at position {position}"
+                reasons[item.item_id] = f"generated item {item.item_id} in place {position + 1}"
                 continue
             verdict = f"ranks {rank}, and no allowed position from there on is free"
         reasons[item.item_id] = f"generated item {item.item_id} not placed: {verdict}"

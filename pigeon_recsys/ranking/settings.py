@@ -19,6 +19,7 @@ class RankerSettings:
     item_dropout: float = 0.3  # share whose item loses its id: half as generated, half as new
     holdout_share: float = 0.1  # newest share of the time line, kept for the metrics
     epochs: int = 2
+    min_steps: int = 150  # a small dataset is passed over more often, until it made this many
     batch_size: int = 512
     learning_rate: float = 5e-3
     weight_decay: float = 1e-4
@@ -27,7 +28,7 @@ class RankerSettings:
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             _require(name, getattr(self, name), getattr(self, name) > 0, "above 0")
-        for name in ("negatives_per_like", "weight_decay", "seed"):
+        for name in ("min_steps", "negatives_per_like", "weight_decay", "seed"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
         for name in ("user_dropout", "item_dropout"):
             value = getattr(self, name)

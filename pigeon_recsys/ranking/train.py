@@ -129,11 +129,13 @@ def fit(model: "TorchRecRanker", data: RankingData, settings: RankerSettings) ->
     optimizer = torch.optim.Adam(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    num_steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
+    num_epochs = _num_epochs(len(data.train), settings)
+    batches = _batches(len(data.train), num_epochs, settings.batch_size, generator)
+    num_steps = len(batches)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=num_steps)
     model.train()
     losses: list[float] = []
-    for rows in track(_batches(len(data.train), settings, generator), "train ranker", num_steps):
+    for rows in track(batches, "train ranker"):
         batch = drop_ids(
             data.train.batch(rows, data.table),
             data.features,
@@ -149,7 +151,7 @@ def fit(model: "TorchRecRanker", data: RankingData, settings: RankerSettings) ->
         schedule.step()
         losses.append(loss.item())
     model.eval()
-    return float(np.mean(losses[-num_steps // settings.epochs :]))
+    return float(np.mean(losses[-num_steps // num_epochs :]))
 
 
 def evaluate(
@@ -185,12 +187,18 @@ def _scores(model: "TorchRecRanker", data: RankingData, *, hide_items: bool) -> 
     return np.concatenate(scores)
 
 
-def _batches(num_rows: int, settings: RankerSettings, generator: np.random.Generator) -> list[Ids]:
+def _num_epochs(num_rows: int, settings: RankerSettings) -> int:
+    steps_per_epoch = math.ceil(num_rows / settings.batch_size)
+    return max(settings.epochs, math.ceil(settings.min_steps / steps_per_epoch))
+
+
+def _batches(
+    num_rows: int, num_epochs: int, batch_size: int, generator: np.random.Generator
+) -> list[Ids]:
     batches = []
-    for _ in range(settings.epochs):
+    for _ in range(num_epochs):
         order = generator.permutation(num_rows)
-        starts = range(0, num_rows, settings.batch_size)
-        batches += [order[start : start + settings.batch_size] for start in starts]
+        batches += [order[start : start + batch_size] for start in range(0, num_rows, batch_size)]
     return batches
 
 

@@ -23,7 +23,7 @@ NUM_ITEMS, NUM_USERS, IMAGE_DIM = 80, 60, 8
 LIKES, SKIPS = 12, 3  # of each user
 STYLES = ("flat", "outline")
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
-SETTINGS = RankerSettings(table_dim=8, hidden_dim=16, batch_size=128, epochs=4, history_len=6)
+SETTINGS = RankerSettings(table_dim=8, hidden_dim=16, batch_size=128, min_steps=80, history_len=6)
 
 DATASET_YAML = """\
 name: planted

@@ -29,11 +29,11 @@ def shown(
 
 
 def test_it_stands_where_its_score_ranks_it() -> None:
-    assert shown([gen(0.6)], 0, 1, 2, 3) == ("a b gen c", "generated item gen at position 2")
+    assert shown([gen(0.6)], 0, 1, 2, 3) == ("a b gen c", "generated item gen in place 3")
 
 
 def test_it_moves_down_to_the_next_allowed_position_never_up() -> None:
-    assert shown([gen(0.8)], 0, 3) == ("a b c gen", "generated item gen at position 3")
+    assert shown([gen(0.8)], 0, 3) == ("a b c gen", "generated item gen in place 4")
 
 
 def test_an_equal_score_leaves_the_catalog_item_ahead() -> None:
@@ -65,7 +65,7 @@ def test_a_score_at_the_minimum_is_placed() -> None:
 def test_at_most_the_allowed_number_is_placed_best_first() -> None:
     assert shown([gen(0.6, "low"), gen(0.8, "high")], 0, 1, 2, 3) == (
         "a high b c",
-        "generated item high at position 1; "
+        "generated item high in place 2; "
         "generated item low not placed: exceeds the 1 allowed on one slate",
     )
 
@@ -250,4 +250,4 @@ def test_every_generated_item_has_a_reason(
     placed = {p.item_id for p in slate.placements if p.is_generated}
     assert slate.reasons.keys() == {item.item_id for item in generated}
     for item_id, reason in slate.reasons.items():
-        assert (" at position " in reason) == (item_id in placed)
+        assert (" in place " in reason) == (item_id in placed)
