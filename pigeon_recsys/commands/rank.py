@@ -35,7 +35,9 @@ def _register_train(subcommands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="RUN", required=True, help="the run folder to write"
     )
-    parser.add_argument("--epochs", type=int, default=DEFAULTS.epochs, help="passes over the data")
+    parser.add_argument(
+        "--epochs", type=int, default=DEFAULTS.epochs, help="least passes over the data"
+    )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="of weights and draws")
     add_common_arguments(parser)
     parser.set_defaults(run=run_train)

@@ -18,7 +18,7 @@ class RankerSettings:
     user_dropout: float = 0.2  # share of training rows whose user is treated as never seen
     item_dropout: float = 0.3  # share whose item loses its id: half as generated, half as new
     holdout_share: float = 0.1  # newest share of the time line, kept for the metrics
-    epochs: int = 2
+    epochs: int = 2  # at least
     min_steps: int = 150  # a small dataset is passed over more often, until it made this many
     batch_size: int = 512
     learning_rate: float = 5e-3
