@@ -30,6 +30,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.demo.report import summary_lines, to_json
     from pigeon_recsys.demo.run import DemoSettings, run_demo
 
+    if args.data and not args.weights:
+        print(
+            f"Models for {args.data} are trained first, unless {args.out.parent / 'models'} holds "
+            "them: about 15 minutes on two CPU cores. A stopped training goes on where it was.",
+            flush=True,
+        )
     report = run_demo(DemoSettings(args.out, args.data, args.weights, args.users, args.seed))
     print("\n".join(summary_lines(report)))
     print(f"page    {args.out / 'index.html'}")
