@@ -12,7 +12,10 @@ from pigeon_recsys.cli import add_common_arguments
 
 WORLD_ITEMS = 2000
 WORLD_USERS = 500
-WORLD_SIZE = 96  # pixels; tests hold it equal to the world's own default, which is heavy to import
+# Tests hold these equal to the world's own defaults, which are heavy to import.
+WORLD_SIZE = 96  # pixels
+WORLD_NOISE_SHARE = 0.15
+WORLD_PACK_SIZE = 36
 
 
 def register(commands: Any) -> None:
@@ -56,6 +59,19 @@ def _register_world(subcommands: Any) -> None:
     parser.add_argument("--users", type=int, default=WORLD_USERS, help="number of users")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same world")
     parser.add_argument("--size", type=int, default=WORLD_SIZE, help="side of a picture in pixels")
+    parser.add_argument(
+        "--noise-share",
+        type=float,
+        default=WORLD_NOISE_SHARE,
+        metavar="SHARE",
+        help="share of likes that follow no taste",
+    )
+    parser.add_argument(
+        "--pack-size",
+        type=int,
+        default=WORLD_PACK_SIZE,
+        help="stickers that share a style; smaller packs, more styles",
+    )
     add_common_arguments(parser)
     parser.set_defaults(run=run_world)
 
@@ -89,7 +105,13 @@ def run_world(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.datasets.world import generate_world
 
     world = generate_world(
-        args.out, num_items=args.items, num_users=args.users, seed=args.seed, size=args.size
+        args.out,
+        num_items=args.items,
+        num_users=args.users,
+        seed=args.seed,
+        size=args.size,
+        noise_share=args.noise_share,
+        pack_size=args.pack_size,
     )
     print(
         f"{world.folder}: {world.num_items} stickers, {world.num_users} users, "

@@ -22,7 +22,7 @@ from pigeon_recsys.datasets.sticker_drawing import (
     Sticker,
     draw_sticker,
 )
-from pigeon_recsys.datasets.world_items import draw_catalog
+from pigeon_recsys.datasets.world_items import CONTENTS, PACK_SIZE, draw_catalog
 from pigeon_recsys.datasets.world_tables import (
     event_tables,
     image_path,
@@ -76,7 +76,10 @@ interactions:
 README = """\
 # {name}
 
-A built-in sticker world: {num_items} stickers, {num_users} simulated users, seed {seed}.
+A built-in sticker world: {num_items} stickers, {num_users} simulated users. The same again:
+
+    pigeon-recsys data world --out DIR {options}
+
 `dataset.yaml` says how to read it. Nobody real is behind these events.
 
 The three `*_truth.parquet` files hold what was planted: the style of every item, the taste of
@@ -107,12 +110,13 @@ def generate_world(
     seed: int,
     size: int = DEFAULT_SIZE,
     noise_share: float = NOISE_SHARE,
+    pack_size: int = PACK_SIZE,
 ) -> WorldSummary:
     """Write a world to `out`, whole or not at all; the same arguments, the same bytes."""
-    check_arguments(num_items, num_users, seed, size, noise_share)
+    check_arguments(num_items, num_users, seed, size, noise_share, pack_size)
     check_replaceable(out)
     check_writable_folder(out.absolute().parent)
-    stickers = draw_catalog(num_items, random_stream(seed, CATALOG))
+    stickers = draw_catalog(num_items, random_stream(seed, CATALOG), pack_size)
     tastes = draw_users(num_users, codes(stickers, STYLE_FACTORS), random_stream(seed, USERS))
     events = simulate(
         tastes,
@@ -125,6 +129,15 @@ def generate_world(
     try:
         write_pictures(building, stickers, size, seed)
         write_tables(building, stickers, tastes, events, seed)
+        options = {
+            "items": num_items,
+            "users": num_users,
+            "seed": seed,
+            "size": size,
+            "noise-share": noise_share,
+            "pack-size": pack_size,
+        }
+        write_readme(building, options)
         building.chmod(0o755)
         if out.exists():
             shutil.rmtree(out)
@@ -135,7 +148,7 @@ def generate_world(
 
 
 def check_arguments(
-    num_items: int, num_users: int, seed: int, size: int, noise_share: float
+    num_items: int, num_users: int, seed: int, size: int, noise_share: float, pack_size: int
 ) -> None:
     """Raise `SettingsError` for the first argument that cannot work."""
     if num_items < MIN_ITEMS:
@@ -157,6 +170,11 @@ def check_arguments(
         raise SettingsError(
             f"a world's noise share must be from 0 to {MAX_NOISE_SHARE}, got {noise_share}. "
             f"Use {NOISE_SHARE}."
+        )
+    if not 1 <= pack_size <= len(CONTENTS):
+        raise SettingsError(
+            f"a world's pack size must be from 1 to {len(CONTENTS)}, got {pack_size}. "
+            f"Use {PACK_SIZE}."
         )
 
 
@@ -193,7 +211,7 @@ def write_tables(
     events: Sequence[UserEvents],
     seed: int,
 ) -> None:
-    """Write the dataset's tables, the planted truth and how to read both."""
+    """Write the dataset's tables, the planted truth and how to read them."""
     log, log_truth = event_tables(events, seed, random_stream(seed, TIMES))
     tables = {
         "items.parquet": item_table(stickers, seed, random_stream(seed, CAPTIONS)),
@@ -204,11 +222,23 @@ def write_tables(
     }
     for file, table in tables.items():
         pq.write_table(table, folder / file)
-    name = f"sticker-world-{seed}"
-    (folder / "dataset.yaml").write_text(DATASET_YAML.format(name=name))
-    (folder / "README.md").write_text(
-        README.format(name=name, num_items=len(stickers), num_users=len(tastes), seed=seed)
+    (folder / "dataset.yaml").write_text(DATASET_YAML.format(name=world_name(seed)))
+
+
+def write_readme(folder: Path, options: dict[str, float]) -> None:
+    """Write what the folder is and the command that draws it again."""
+    text = README.format(
+        name=world_name(int(options["seed"])),
+        num_items=options["items"],
+        num_users=options["users"],
+        options=" ".join(f"--{name} {value}" for name, value in options.items()),
     )
+    (folder / "README.md").write_text(text)
+
+
+def world_name(seed: int) -> str:
+    """Return the dataset's name."""
+    return f"sticker-world-{seed}"
 
 
 def summary(

@@ -14,7 +14,7 @@ import numpy as np
 
 from pigeon_recsys.datasets.sticker_drawing import CONTENT_FACTORS, STYLE_FACTORS, Sticker
 
-PACK_SIZE = 36  # stickers; a user's main pack outlasts the user's likes in it
+PACK_SIZE = 36  # stickers of a pack; a user's main pack outlasts the user's likes in it
 CONTENTS = tuple(product(*CONTENT_FACTORS.values()))
 
 FEELINGS = {
@@ -45,14 +45,16 @@ PROP_TEMPLATES = (
 )
 
 
-def draw_catalog(num_items: int, rng: np.random.Generator) -> list[Sticker]:
+def draw_catalog(
+    num_items: int, rng: np.random.Generator, pack_size: int = PACK_SIZE
+) -> list[Sticker]:
     """Return the factors of every item, packs mixed so that an id says nothing of style."""
-    num_packs = -(-num_items // PACK_SIZE)
+    num_packs = -(-num_items // pack_size)
     styles = list(zip(*(balanced(v, num_packs, rng) for v in STYLE_FACTORS.values()), strict=True))
     stickers = [
         Sticker(*style, *CONTENTS[content])
         for style in styles
-        for content in rng.permutation(len(CONTENTS))[:PACK_SIZE]
+        for content in rng.permutation(len(CONTENTS))[:pack_size]
     ]
     return [stickers[place] for place in rng.permutation(len(stickers))[:num_items]]
 

@@ -91,9 +91,11 @@ def test_a_world_too_small_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "number of items must be at least 50, got 3" in capsys.readouterr().err
 
 
-def test_the_default_size_is_the_worlds_own() -> None:
+def test_the_defaults_are_the_worlds_own() -> None:
     parameters = inspect.signature(generate_world).parameters
-    assert parameters["size"].default == data.WORLD_SIZE
     parser = argparse.ArgumentParser()
     data.register(parser.add_subparsers())
-    assert parser.parse_args(["data", "world", "--out", "w"]).size == data.WORLD_SIZE
+    parsed = parser.parse_args(["data", "world", "--out", "w"])
+    assert parsed.size == data.WORLD_SIZE == parameters["size"].default
+    assert parsed.noise_share == data.WORLD_NOISE_SHARE == parameters["noise_share"].default
+    assert parsed.pack_size == data.WORLD_PACK_SIZE == parameters["pack_size"].default

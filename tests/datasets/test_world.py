@@ -49,6 +49,12 @@ def test_the_same_seed_gives_the_same_bytes(world, tmp_path):
     assert digests(again.folder) == digests(world.folder)
 
 
+def test_the_readme_holds_the_command_that_draws_the_same_world(world):
+    readme = (world.folder / "README.md").read_text()
+    command = "data world --out DIR --items 60 --users 12 --seed 7 --size 64"
+    assert f"{command} --noise-share 0.15 --pack-size 36" in readme
+
+
 def test_another_seed_gives_other_items_and_pictures(world, tmp_path):
     other = generate_world(tmp_path / "other", seed=8, **SMALL)
     ours, theirs = digests(world.folder), digests(other.folder)
@@ -202,6 +208,15 @@ def test_a_world_without_noise_has_none(tmp_path):
     assert generate_world(tmp_path / "w", seed=1, noise_share=0.0, **SMALL).num_noise_likes == 0
 
 
+def test_smaller_packs_make_more_styles() -> None:
+    """720 stickers in packs of 12 are 60 packs, in packs of 36 they are 20."""
+    for pack_size, num_packs in ((12, 60), (36, 20)):
+        stickers = draw_catalog(720, np.random.default_rng(0), pack_size)
+        _, sizes = np.unique(codes(stickers, STYLE_FACTORS), axis=0, return_counts=True)
+        assert all(sizes % pack_size == 0)
+        assert sum(sizes // pack_size) == num_packs
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -210,6 +225,7 @@ def test_a_world_without_noise_has_none(tmp_path):
         ({"seed": -1}, "seed must not be negative, got -1. Use 0"),
         ({"size": 63}, "at least 64 pixels, got 63. Use 96"),
         ({"noise_share": 0.6}, "noise share must be from 0 to 0.5, got 0.6. Use 0.15"),
+        ({"pack_size": 65}, "pack size must be from 1 to 64, got 65. Use 36"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(tmp_path, wrong, message):
