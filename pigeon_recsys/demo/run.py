@@ -7,14 +7,13 @@ Out: `report.json` and `index.html`, beside the artifacts of every stage.
 import logging
 import platform
 import resource
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pigeon_recsys import software
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import users_in
 from pigeon_recsys.demo.page import write_page
@@ -42,16 +41,6 @@ WORLD_USERS = 400  # the ranker learns from all of them; `num_users` of them get
 WORLD_SEED = 7  # no shipped weight was trained on this world
 STORIES = 8  # users shown in full on the page, a cold-start user beside them
 NEW_USER = "somebody-new"
-LIBRARIES = (
-    "pigeon-recsys",
-    "torch",
-    "transformers",
-    "diffusers",
-    "peft",
-    "torchrec",
-    "feast",
-    "onnxruntime",
-)
 
 
 @dataclass(frozen=True)
@@ -209,10 +198,10 @@ def _report(
             "generated items placed": placed,
         },
         peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        versions={name: _version(name) for name in LIBRARIES},
+        versions={name: found or "not installed" for name, found in software.versions().items()},
         weights_version=made[0].provenance.weights_version if made else "none used",
         hardware=f"{platform.machine()}, {platform.system()}",
-        commit=_commit(),
+        commit=software.commit(),
         created_ms=time.time_ns() // 1_000_000,
         users=_stories(dataset, slates),
     )
@@ -221,27 +210,3 @@ def _report(
 def _stories(dataset: DatasetFolder, slates: Sequence[Slate]) -> tuple[UserStory, ...]:
     shown = [*slates[:-1][:STORIES], slates[-1]]
     return tuple(tell_story(slate, dataset) for slate in shown)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout this runs from, None outside of one."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match="],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
