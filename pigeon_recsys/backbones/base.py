@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import Cache
 
 # B rows, T tokens, C colours, H height, W width, D width of the language model,
-# F width of the detokenizer's features, V visual ids
+# F width of the detokenizer's features, V visual ids, N tokens with those in the cache
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,18 @@ class Backbone(Protocol):
         """Return embedding_1D of `document_start`, `image_start` or `image_end`."""
 
     def hidden(
-        self, embeds_BTD: Tensor, attend_BT: Tensor | None, cache: Cache | None = None
+        self,
+        embeds_BTD: Tensor,
+        attend: Tensor | None,
+        cache: Cache | None = None,
+        position_BT: Tensor | None = None,
     ) -> Tensor:
-        """Run the language model and return hidden_BTD; a cache is extended in place."""
+        """Run the language model and return hidden_BTD; a cache is extended in place.
+
+        `attend` is attend_BN, which tokens, cached ones first, may be seen by those after them,
+        or attend_BTN, exactly which ones each token sees. Without positions, tokens are counted
+        on from the cache.
+        """
 
     def visual_logits(self, hidden_BTD: Tensor) -> Tensor:
         """Return logit_BTV over visual ids alone."""
@@ -69,8 +78,10 @@ class Backbone(Protocol):
     def features(self, visual_BT: Tensor, keep_BT: Tensor | None = None) -> Tensor:
         """Return feature_BTF of the detokenizer's feature decoder, hidden tokens silenced."""
 
-    def detokenize(self, visual_BT: Tensor, steps: int, generator: torch.Generator) -> Tensor:
-        """Return pixels_BCHW in [-1, 1] from `steps` diffusion steps."""
+    def detokenize(
+        self, visual_BT: Tensor, steps: int, generator: torch.Generator | list[torch.Generator]
+    ) -> Tensor:
+        """Return pixels_BCHW in [-1, 1] from `steps` diffusion steps; a list is one an image."""
 
     def save(self, folder: Path) -> None:
         """Write weights as safetensors and settings as JSON."""

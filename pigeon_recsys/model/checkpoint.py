@@ -2,6 +2,9 @@
 
 Folder: `pigeon.json` (sizes, prompt words, provenance of the training), `pigeon.safetensors`
 (mask generator, reference embedding, LoRA), `backbone/`.
+
+After preference alignment `stage1/` holds the first two as stage 1 left them. It can be loaded
+like the folder itself, whose backbone it shares, so that both stages can be compared.
 """
 
 import hashlib
@@ -16,9 +19,10 @@ from safetensors.torch import load_file
 
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.backbones.weights import save_weights
-from pigeon_recsys.errors import ArtifactError
-from pigeon_recsys.files import write_text_atomic
+from pigeon_recsys.errors import ArtifactError, SettingsError
+from pigeon_recsys.files import write_bytes_atomic, write_text_atomic
 from pigeon_recsys.history.instruction import Instruction
+from pigeon_recsys.model.ablation import Inputs
 from pigeon_recsys.model.mask import MaskConfig
 from pigeon_recsys.model.personalize import PersonalizeConfig
 from pigeon_recsys.model.pigeon import Pigeon, PigeonConfig
@@ -26,18 +30,54 @@ from pigeon_recsys.model.pigeon import Pigeon, PigeonConfig
 REBUILD = "pigeon-recsys train all --recipe world --data DIR --out RUN"
 
 
+SETTINGS_FILE = "pigeon.json"
+WEIGHTS_FILE = "pigeon.safetensors"
+BACKBONE_FOLDER = "backbone"
+STAGE1_FOLDER = "stage1"
+
+
 def save_pigeon(folder: Path, pigeon: Pigeon, training: Mapping[str, Any]) -> None:
-    """Write Pigeon's own weights; the backbone's folder is left as it is."""
-    save_weights(folder / "pigeon.safetensors", pigeon.own_state())
+    """Write Pigeon's own weights; the backbone's folder is left as it is.
+
+    The settings come first: should the process end between the two files, they tell already
+    that stage 1's weights are those in `stage1/`.
+    """
     content = {"config": asdict(pigeon.config), "training": dict(training)}
-    write_text_atomic(folder / "pigeon.json", json.dumps(content, indent=2) + "\n")
+    write_text_atomic(folder / SETTINGS_FILE, json.dumps(content, indent=2) + "\n")
+    save_weights(folder / WEIGHTS_FILE, pigeon.own_state())
+
+
+def training_record(folder: Path) -> dict[str, Any]:
+    """Return what `save_pigeon` was told of the training. Raises `ArtifactError`."""
+    record = _read_settings(folder / SETTINGS_FILE).get("training")
+    if not isinstance(record, dict):
+        path = folder / SETTINGS_FILE
+        raise ArtifactError(path, "does not tell its training", rebuild=REBUILD)
+    return record
+
+
+def holds_stage2(run: Path) -> bool:
+    """Say whether the run's weights are those of stage 2."""
+    return "stage2" in training_record(run)
+
+
+def keep_stage1(run: Path) -> Path:
+    """Return the folder with the run's stage 1, put aside first where only the run holds it."""
+    kept = run / STAGE1_FOLDER
+    if not holds_stage2(run):
+        for name in (WEIGHTS_FILE, SETTINGS_FILE):
+            path = run / name
+            if not path.is_file():
+                raise ArtifactError(path, "is missing", rebuild=REBUILD)
+            write_bytes_atomic(kept / name, path.read_bytes())
+    return kept
 
 
 def load_pigeon(folder: Path) -> Pigeon:
     """Read a folder that training wrote. Raises `ArtifactError` naming the file at fault."""
-    config = _load_config(folder / "pigeon.json")
-    pigeon = Pigeon(MiniBackbone.load(folder / "backbone"), config)
-    path = folder / "pigeon.safetensors"
+    config = _load_config(folder / SETTINGS_FILE)
+    pigeon = Pigeon(MiniBackbone.load(_backbone_folder(folder)), config)
+    path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise ArtifactError(path, "is missing", rebuild=REBUILD)
     try:
@@ -66,7 +106,7 @@ def weights_version(folder: Path) -> str:
 
 def _load_config(path: Path) -> PigeonConfig:
     try:
-        config = json.loads(path.read_text())["config"]
+        config = _read_settings(path)["config"]
         personalize = config["personalize"] | {
             "lora_targets": tuple(config["personalize"]["lora_targets"])
         }
@@ -74,8 +114,22 @@ def _load_config(path: Path) -> PigeonConfig:
             mask=MaskConfig(**config["mask"]),
             personalize=PersonalizeConfig(**personalize),
             instruction=Instruction(**config["instruction"]),
+            inputs=Inputs(**config.get("inputs", {})),
         )
+    except (TypeError, KeyError, SettingsError) as exc:
+        raise ArtifactError(path, f"does not describe Pigeon ({exc})", rebuild=REBUILD) from exc
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as exc:
         raise ArtifactError(path, "is missing", rebuild=REBUILD) from exc
-    except (ValueError, TypeError, KeyError) as exc:
+    except ValueError as exc:
         raise ArtifactError(path, f"does not describe Pigeon ({exc})", rebuild=REBUILD) from exc
+    return content
+
+
+def _backbone_folder(folder: Path) -> Path:
+    own, shared = folder / BACKBONE_FOLDER, folder.parent / BACKBONE_FOLDER
+    return shared if folder.name == STAGE1_FOLDER and not own.is_dir() else own

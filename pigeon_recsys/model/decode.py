@@ -1,69 +1,155 @@
-"""Write preference tokens: the visual ids of the personalized image, one after the other.
+"""Write preference tokens: the visual ids of the personalized images, one after the other.
 
-In:  a cache that holds the prompt, the part that differs between rows, sampling settings.
+In:  the prompt of each user, what differs between the images of that user, sampling settings.
 Out: visual ids.
+
+Several images are written for a user at a time: one for each reference-mask ratio, or for each
+beam. They are lanes of one sequence. A lane sees the user's prompt and what it has written
+itself, so the prompt's keys and values are computed once, kept once and read once a token for
+all lanes; and a beam search moves no cache, it only changes which lane sees what.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from torch.nn import functional
+from transformers import Cache
 
 from pigeon_recsys.backbones.base import Backbone
+from pigeon_recsys.model.cache import reserved_cache
 from pigeon_recsys.model.prompt import Part
+from pigeon_recsys.model.sampling import Sampling
 
-# B rows, T tokens per image, S tokens of a part, D width, V visual ids
+# B users, R images of a user, K beams of an image, L lanes of a user (R·K), T tokens per image,
+# S tokens of a part, N keys in the cache, Q queries, D width, V visual ids
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How a token is drawn. Temperature 0 takes the most probable one."""
+class Opening:
+    """What stands before the first written token."""
 
-    temperature: float = 0.5
-    top_k: int = 50
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature must be at least 0, got {self.temperature}")
-        if self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1, got {self.top_k}")
+    prompt: Part  # a row a user
+    position_BS: Tensor  # of the prompt's tokens
+    lanes: Part  # a row an image, users one after the other; ends in image_start
 
 
 @torch.no_grad()
 def write_tokens(
     backbone: Backbone,
-    prefix: Part,
-    suffix: Part,
+    opening: Opening,
     sampling: Sampling,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> Tensor:
-    """Return visual_BT after `prefix` (one row, shared) and `suffix` (B rows).
+    """Return visual_BRT; every image draws from its own generator, users one after the other."""
+    num_users = len(opening.prompt.embed_BSD)
+    num_images = len(generators) // num_users
+    num_tokens = backbone.spec.tokens_per_image
+    num_keys = opening.prompt.embed_BSD.shape[1] + num_images * opening.lanes.embed_BSD.shape[1]
+    cache = reserved_cache(num_keys + num_images * sampling.beams * (num_tokens - 1))
+    hidden_BRD, visible_BRN = _open(backbone, opening, num_images, cache)
+    position_B1 = opening.position_BS[:, -1:] + opening.lanes.embed_BSD.shape[1]
+    uniform_BRT = torch.stack([torch.rand(num_tokens, generator=g) for g in generators])
+    uniform_BRT = uniform_BRT.view(num_users, num_images, num_tokens).to(hidden_BRD.device)
+    hidden_BLD = hidden_BRD.repeat_interleave(sampling.beams, dim=1)
+    visible_BLN = visible_BRN.repeat_interleave(sampling.beams, dim=1)
+    search = BeamSearch(num_users, num_images, sampling.beams, hidden_BLD.device)
+    for place in range(num_tokens):
+        logit_BLV = backbone.visual_logits(hidden_BLD)
+        if sampling.beams > 1:
+            visible_BLN = _of_parents(visible_BLN, search.step(logit_BLV))
+        else:
+            search.append(draw(logit_BLV, sampling, uniform_BRT[..., place]))
+        if place + 1 < num_tokens:
+            visible_BLN = _with_own(visible_BLN)
+            token_XT = search.visual_BLT[..., -1].reshape(-1, 1)
+            embed_BLD = backbone.embed_visual(token_XT, place).view_as(hidden_BLD)
+            position_BL = (position_B1 + 1 + place).expand(visible_BLN.shape[:2])
+            hidden_BLD = backbone.hidden(embed_BLD, visible_BLN, cache, position_BL)
+    visual_BRT: Tensor = search.visual_BLT[:, :: sampling.beams]
+    return visual_BRT
 
-    The prefix runs through the language model once; its keys and values are repeated for the
-    rows of the suffix, which must end in image_start.
-    """
-    num_rows = suffix.embed_BSD.shape[0]
-    cache = DynamicCache()
-    backbone.hidden(prefix.embed_BSD, prefix.attend_BS, cache)
-    cache.batch_repeat_interleave(num_rows)
-    attend_BS = torch.cat([prefix.attend_BS.expand(num_rows, -1), suffix.attend_BS], dim=1)
-    hidden_BSD = backbone.hidden(suffix.embed_BSD, attend_BS, cache)
-    written: list[Tensor] = []
-    for place in range(backbone.spec.tokens_per_image):
-        token_B1 = draw(backbone.visual_logits(hidden_BSD[:, -1:])[:, 0], sampling, generator)
-        written.append(token_B1)
-        if place + 1 < backbone.spec.tokens_per_image:
-            attend_BS = torch.cat([attend_BS, torch.ones_like(attend_BS[:, :1])], dim=1)
-            hidden_BSD = backbone.hidden(backbone.embed_visual(token_B1, place), attend_BS, cache)
-    return torch.cat(written, dim=1)
+
+@dataclass
+class BeamSearch:
+    """What the lanes have written; the beams of an image stand side by side, the best first."""
+
+    visual_BLT: Tensor
+    log_prob_BRK: Tensor  # summed over the tokens written
+
+    def __init__(self, num_users: int, num_images: int, beams: int, device: torch.device) -> None:
+        shape = (num_users, num_images * beams, 0)
+        self.visual_BLT = torch.zeros(shape, dtype=torch.long, device=device)
+        self.log_prob_BRK = torch.zeros(num_users, num_images, beams, device=device)
+        self.log_prob_BRK[..., 1:] = -torch.inf  # beams start alike: only the first may branch
+
+    def append(self, token_BL: Tensor) -> None:
+        """Add one token to every lane."""
+        self.visual_BLT = torch.cat([self.visual_BLT, token_BL[..., None]], dim=-1)
+
+    def step(self, logit_BLV: Tensor) -> Tensor:
+        """Go on with the likeliest images; return parent_BL, the lane each one continues."""
+        num_users, num_images, beams = self.log_prob_BRK.shape
+        log_prob_BLV = functional.log_softmax(logit_BLV.float(), dim=-1)
+        total_BRKV = log_prob_BLV.unflatten(1, (num_images, beams)) + self.log_prob_BRK[..., None]
+        best = total_BRKV.flatten(2).topk(beams, dim=-1)
+        self.log_prob_BRK = best.values
+        num_visual = logit_BLV.shape[-1]
+        first_R1 = torch.arange(0, num_images * beams, beams, device=logit_BLV.device)[:, None]
+        parent_BL: Tensor = (first_R1 + best.indices // num_visual).view(num_users, -1)
+        self.visual_BLT = _of_parents(self.visual_BLT, parent_BL)
+        self.append((best.indices % num_visual).view(num_users, -1))
+        return parent_BL
 
 
-def draw(logit_BV: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
-    """Return one id a row, token_B1."""
+def draw(logit_BLV: Tensor, sampling: Sampling, uniform_BL: Tensor) -> Tensor:
+    """Return token_BL: the id at which the cumulative probability passes the uniform number."""
     if sampling.temperature == 0:
-        return logit_BV.argmax(dim=-1, keepdim=True)
-    top = logit_BV.topk(min(sampling.top_k, logit_BV.shape[-1]), dim=-1)
-    probability_BK = torch.softmax(top.values / sampling.temperature, dim=-1)
-    choice_B1 = torch.multinomial(probability_BK.cpu(), 1, generator=generator)
-    return top.indices.gather(1, choice_B1.to(top.indices.device))
+        return logit_BLV.argmax(dim=-1)
+    top = logit_BLV.topk(min(sampling.top_k, logit_BLV.shape[-1]), dim=-1)
+    probability_BLK = torch.softmax(top.values.float() / sampling.temperature, dim=-1)
+    before_BLK = probability_BLK.cumsum(dim=-1) - probability_BLK
+    outside_BLK = before_BLK >= sampling.top_p
+    outside_BLK[..., 0] = False
+    cumulative_BLK = probability_BLK.masked_fill(outside_BLK, 0).cumsum(dim=-1)
+    goal_BL1 = uniform_BL[..., None] * cumulative_BLK[..., -1:]
+    choice_BL = (cumulative_BLK <= goal_BL1).sum(dim=-1)
+    last_BL = (~outside_BLK).sum(dim=-1) - 1  # rounding may carry a goal to the very end
+    choice_BL = torch.minimum(choice_BL, last_BL)
+    return top.indices.gather(-1, choice_BL[..., None])[..., 0]
+
+
+def _open(
+    backbone: Backbone, opening: Opening, num_images: int, cache: Cache
+) -> tuple[Tensor, Tensor]:
+    """Read the prompts and what follows them; return hidden_BRD and visible_BRN."""
+    prompt, lanes = opening.prompt, opening.lanes
+    num_users, num_prompt = prompt.attend_BS.shape
+    num_own = lanes.attend_BS.shape[1]
+    backbone.hidden(prompt.embed_BSD, prompt.attend_BS, cache, opening.position_BS)
+    embed_BQD = lanes.embed_BSD.reshape(num_users, num_images * num_own, -1)
+    device = embed_BQD.device
+    image_Q = torch.arange(num_images, device=device).repeat_interleave(num_own)
+    step_Q = torch.arange(num_own, device=device).repeat(num_images)
+    own_QQ = (image_Q[:, None] == image_Q) & (step_Q[:, None] >= step_Q)
+    attend_BQ = lanes.attend_BS.reshape(num_users, -1)
+    own_BQQ = own_QQ & attend_BQ[:, None]
+    shared_BQN = prompt.attend_BS[:, None].expand(num_users, len(image_Q), num_prompt)
+    visible_BQN = torch.cat([shared_BQN, own_BQQ], dim=-1)
+    position_BQ = opening.position_BS[:, -1:] + 1 + step_Q
+    hidden_BQD = backbone.hidden(embed_BQD, visible_BQN, cache, position_BQ)
+    last = slice(num_own - 1, None, num_own)  # image_start, which predicts the first token
+    return hidden_BQD[:, last], visible_BQN[:, last]
+
+
+def _with_own(visible_BLN: Tensor) -> Tensor:
+    """Return visible_BLN grown by a token a lane, which that lane alone sees."""
+    num_users, num_lanes, _ = visible_BLN.shape
+    own_LL = torch.eye(num_lanes, dtype=torch.bool, device=visible_BLN.device)
+    return torch.cat([visible_BLN, own_LL.expand(num_users, -1, -1)], dim=-1)
+
+
+def _of_parents(value_BLX: Tensor, parent_BL: Tensor) -> Tensor:
+    """Return what belongs to each lane's parent."""
+    return value_BLX.gather(1, parent_BL[..., None].expand(-1, -1, value_BLX.shape[-1]))

@@ -1,9 +1,15 @@
 """Pigeon for callers without tensors: pictures and words in, pictures out.
 
-In:  history pictures, a reference picture, a text, reference-mask ratios, a seed.
+In:  orders: history pictures, a reference picture, a text, reference-mask ratios, a seed.
 Out: one picture a ratio, and which tokens of each history picture were kept.
+
+A picture follows from its order and its ratio: it is the same whatever is ordered beside it, and
+its tokens are the same in a sweep and by themselves. Tokens are written for all orders together;
+pictures are painted order by order, because a convolution's last bits depend on how many it
+paints at once.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +21,28 @@ from torch import Tensor
 
 from pigeon_recsys.backbones.pixel_range import to_model_range, to_pixels
 from pigeon_recsys.datasets.pixel_table import resize
+from pigeon_recsys.model.ablation import FULL, Ablation
 from pigeon_recsys.model.checkpoint import load_pigeon, weights_version
-from pigeon_recsys.model.decode import Sampling
+from pigeon_recsys.model.personalize import merge_lora
 from pigeon_recsys.model.pigeon import HISTORY_LENGTH, Pigeon
 from pigeon_recsys.model.prompt import PromptBatch, pad_texts
+from pigeon_recsys.model.sampling import Sampling
 from pigeon_recsys.records import Pixels
 
-# H history images, T tokens per image
+# B orders, R reference-mask ratios of an order, H history images, T tokens per image
 
 DEFAULT_STEPS = 4  # DDIM steps; more change nothing a person sees at 72 pixels
+
+
+@dataclass(frozen=True)
+class SweepOrder:
+    """What to paint for one user: one picture for each reference-mask ratio."""
+
+    history: Sequence[Pixels]  # oldest first; the newest that the model takes are used
+    reference: Pixels | None
+    text: str
+    ratios: Sequence[float]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -43,8 +62,10 @@ class PigeonModel:
 
     @classmethod
     def load(cls, folder: Path) -> "PigeonModel":
-        """Read weights. Raises `ArtifactError` naming the file at fault."""
-        return cls(load_pigeon(folder), weights_version(folder))
+        """Read weights, LoRA merged. Raises `ArtifactError` naming the file at fault."""
+        pigeon = load_pigeon(folder)
+        merge_lora(pigeon.backbone)
+        return cls(pigeon, weights_version(folder))
 
     @property
     def history_length(self) -> int:
@@ -57,7 +78,6 @@ class PigeonModel:
         spec = self._pigeon.backbone.spec
         return spec.image_height, spec.image_width
 
-    @torch.no_grad()
     def paint_sweep(
         self,
         history: Sequence[Pixels],
@@ -68,41 +88,96 @@ class PigeonModel:
         seed: int,
         sampling: Sampling,
         steps: int = DEFAULT_STEPS,
+        ablation: Ablation = FULL,
     ) -> PaintedSweep:
-        """Paint one picture a ratio; the same arguments, the same pixels."""
-        generator = torch.Generator().manual_seed(seed)
-        newest = list(history)[-HISTORY_LENGTH:]
-        batch = self._prompt(newest, reference, text)
-        written = self._pigeon.write(batch, ratios, sampling, generator)
-        pictures = to_pixels(self._pigeon.backbone.detokenize(written.visual_RT, steps, generator))
-        spec = self._pigeon.backbone.spec
-        keep_HT = written.history_keep_HT[HISTORY_LENGTH - len(newest) :]
-        keeps = [keep_T.view(spec.rows, spec.columns).cpu().numpy() for keep_T in keep_HT]
-        return PaintedSweep(tuple(pictures), tuple(keeps))
+        """Paint one picture a ratio for one user; the same arguments, the same pixels."""
+        order = SweepOrder(history, reference, text, ratios, seed)
+        return self.paint_sweeps([order], sampling=sampling, steps=steps, ablation=ablation)[0]
 
-    def _prompt(self, history: list[Pixels], reference: Pixels | None, text: str) -> PromptBatch:
-        backbone = self._pigeon.backbone
-        num_tokens = backbone.spec.tokens_per_image
-        history_HT = torch.zeros(HISTORY_LENGTH, num_tokens, dtype=torch.long)
-        present_H = torch.zeros(HISTORY_LENGTH, dtype=torch.bool)
-        if history:
-            history_HT[-len(history) :] = self._tokens(history)
-            present_H[-len(history) :] = True
-        reference_1T = (
-            torch.zeros(1, num_tokens, dtype=torch.long)
-            if reference is None
-            else self._tokens([reference])
+    @torch.no_grad()
+    def paint_sweeps(
+        self,
+        orders: Sequence[SweepOrder],
+        *,
+        sampling: Sampling,
+        steps: int = DEFAULT_STEPS,
+        ablation: Ablation = FULL,
+    ) -> list[PaintedSweep]:
+        """Paint each order's sweep; all orders must have as many ratios.
+
+        `ablation` leaves parts of the model out, for all orders.
+
+        Memory grows with the number of orders: they are written in one pass.
+        """
+        if not orders:
+            return []
+        num_ratios = {len(order.ratios) for order in orders}
+        if len(num_ratios) > 1:
+            raise ValueError(f"orders of one pass need as many ratios each, got {num_ratios}")
+        generators = [
+            [picture_generator(order.seed, ratio) for ratio in order.ratios] for order in orders
+        ]
+        written = self._pigeon.write(
+            self._prompts(orders),
+            torch.tensor([list(order.ratios) for order in orders]),
+            sampling,
+            [generator for row in generators for generator in row],
+            ablation,
         )
-        text_BL, has_text_BL = pad_texts([backbone.tokenize_text(text) if text else []])
+        return [
+            self._painted(visual_RT, keep_HT, len(order.history), steps, row)
+            for order, visual_RT, keep_HT, row in zip(
+                orders, written.visual_BRT, written.history_keep_BHT, generators, strict=True
+            )
+        ]
+
+    def _painted(
+        self,
+        visual_RT: Tensor,
+        keep_HT: Tensor,
+        num_history: int,
+        steps: int,
+        generators: list[torch.Generator],
+    ) -> PaintedSweep:
+        backbone = self._pigeon.backbone
+        pictures = to_pixels(backbone.detokenize(visual_RT, steps, generators))
+        newest_HT = keep_HT[max(0, HISTORY_LENGTH - num_history) :]
+        grid = (backbone.spec.rows, backbone.spec.columns)
+        return PaintedSweep(
+            tuple(pictures), tuple(keep_T.view(grid).cpu().numpy() for keep_T in newest_HT)
+        )
+
+    def _prompts(self, orders: Sequence[SweepOrder]) -> PromptBatch:
+        backbone = self._pigeon.backbone
+        shape = (len(orders), HISTORY_LENGTH)
+        num_tokens = backbone.spec.tokens_per_image
+        history_BHT = torch.zeros(*shape, num_tokens, dtype=torch.long)
+        present_BH = torch.zeros(shape, dtype=torch.bool)
+        reference_BT = torch.zeros(len(orders), num_tokens, dtype=torch.long)
+        for row, order in enumerate(orders):
+            newest = list(order.history)[-HISTORY_LENGTH:]
+            if newest:
+                history_BHT[row, -len(newest) :] = self._tokens(newest)
+                present_BH[row, -len(newest) :] = True
+            if order.reference is not None:
+                reference_BT[row] = self._tokens([order.reference])[0]
+        words = [backbone.tokenize_text(order.text) if order.text else [] for order in orders]
+        text_BL, has_text_BL = pad_texts(words)
         return PromptBatch(
-            history_BHT=history_HT[None],
-            present_BH=present_H[None],
+            history_BHT=history_BHT,
+            present_BH=present_BH,
             text_BL=text_BL,
             has_text_BL=has_text_BL,
-            reference_BT=reference_1T,
-            has_reference_B=torch.tensor([reference is not None]),
+            reference_BT=reference_BT,
+            has_reference_B=torch.tensor([order.reference is not None for order in orders]),
         )
 
     def _tokens(self, pictures: Sequence[Pixels]) -> Tensor:
         resized = np.stack([resize(picture, *self.image_size) for picture in pictures])
         return self._pigeon.backbone.tokenize_images(to_model_range(resized))
+
+
+def picture_generator(seed: int, ratio: float) -> torch.Generator:
+    """Return the generator of one picture's tokens and noise."""
+    digest = hashlib.sha256(f"{seed}|{ratio:.6f}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

@@ -3,16 +3,28 @@
 In:  the kept reference tokens' features.
 Out: `<emb>`, the embedding that stands for the reference in the prompt.
 Source: Pigeon, section 3.3.
+
+Preference alignment compares the model with its former self. Both share one language model:
+the policy's adapter learns, a frozen copy of it is the reference model, and only one of the
+two is switched on at a time.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from pigeon_recsys.backbones.base import Backbone
 
 # B rows, T tokens, F feature width, D width of the language model
+
+POLICY = "default"  # the adapter that trains and is saved; peft's own name for a first one
+REFERENCE = "reference"  # its frozen copy; only there while preferences are aligned
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class ReferenceEmbedding(nn.Module):
         return embedding_BD
 
 
-def add_lora(backbone: Backbone, config: PersonalizeConfig) -> None:
+def add_lora(backbone: Backbone, config: PersonalizeConfig, name: str = POLICY) -> None:
     """Put LoRA adapters into the language model, in place; only they stay trainable there."""
     lora = LoraConfig(
         r=config.lora_rank,
@@ -51,10 +63,48 @@ def add_lora(backbone: Backbone, config: PersonalizeConfig) -> None:
         lora_dropout=config.lora_dropout,
         target_modules=list(config.lora_targets),
     )
-    backbone.language_model = inject_adapter_in_model(lora, backbone.language_model)
+    backbone.language_model = inject_adapter_in_model(lora, backbone.language_model, name)
 
 
-def lora_parameters(backbone: Backbone) -> dict[str, nn.Parameter]:
-    """Return the adapters' weights by name."""
+def lora_parameters(backbone: Backbone, name: str = POLICY) -> dict[str, nn.Parameter]:
+    """Return one adapter's weights by their names in the language model."""
     named = backbone.language_model.named_parameters()
-    return {name: parameter for name, parameter in named if "lora_" in name}
+    return {key: value for key, value in named if "lora_" in key and f".{name}." in key}
+
+
+def freeze_reference(backbone: Backbone, config: PersonalizeConfig) -> None:
+    """Add the reference adapter: a frozen copy of the policy's as it is now."""
+    with warnings.catch_warnings():
+        # peft asks whether two adapters are meant: they are.
+        warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
+        add_lora(backbone, config, REFERENCE)
+    policy = lora_parameters(backbone, POLICY)
+    with torch.no_grad():
+        for name, weight in lora_parameters(backbone, REFERENCE).items():
+            weight.copy_(policy[name.replace(f".{REFERENCE}.", f".{POLICY}.")])
+    _switch_to(backbone, POLICY)
+
+
+@contextmanager
+def reference_model(backbone: Backbone) -> Iterator[None]:
+    """Run the language model as the reference inside the block; nothing there has gradients."""
+    _switch_to(backbone, REFERENCE)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        _switch_to(backbone, POLICY)
+
+
+def _switch_to(backbone: Backbone, name: str) -> None:
+    """Switch one adapter on and all others off; the policy is trainable while it is on."""
+    for module in backbone.language_model.modules():
+        if isinstance(module, LoraLayer):
+            module.set_adapter(name, inference_mode=name != POLICY)
+
+
+def merge_lora(backbone: Backbone) -> None:
+    """Add the adapters' change to the weights they adapt, in place: less work for each token."""
+    for module in backbone.language_model.modules():
+        if isinstance(module, LoraLayer):
+            module.merge()

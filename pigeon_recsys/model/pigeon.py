@@ -8,7 +8,7 @@ sections 3.2 to 3.5.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,34 @@ from torch.nn import functional
 
 from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.history.instruction import Instruction
-from pigeon_recsys.model.decode import Sampling, write_tokens
-from pigeon_recsys.model.mask import KeepMasks, MaskConfig, MaskGenerator
-from pigeon_recsys.model.personalize import PersonalizeConfig, ReferenceEmbedding, add_lora
+from pigeon_recsys.model.ablation import FULL, Ablation, Inputs
+from pigeon_recsys.model.decode import Opening, write_tokens
+from pigeon_recsys.model.mask import (
+    KeepMasks,
+    MaskConfig,
+    MaskGenerator,
+    MaskKind,
+    grid_rows,
+    gumbel_noise,
+)
+from pigeon_recsys.model.personalize import (
+    PersonalizeConfig,
+    ReferenceEmbedding,
+    add_lora,
+    lora_parameters,
+)
 from pigeon_recsys.model.prompt import (
     Part,
     PromptBatch,
     join,
     marker_part,
     prompt_before_reference,
+    prompt_positions,
 )
+from pigeon_recsys.model.sampling import Sampling
 
 # B rows, H history images, T tokens per image, S tokens of a part, D width, V visual ids,
-# R reference-mask ratios
+# R reference-mask ratios of a user, X images of all users (B·R), L all tokens that masks see
 
 HISTORY_LENGTH = 5  # images; checkpoints fix this number
 
@@ -40,14 +55,15 @@ class PigeonConfig:
     mask: MaskConfig = field(default_factory=MaskConfig)
     personalize: PersonalizeConfig = field(default_factory=PersonalizeConfig)
     instruction: Instruction = field(default_factory=Instruction)
+    inputs: Inputs = field(default_factory=Inputs)  # what it is trained with and shown later
 
 
 @dataclass(frozen=True)
 class Written:
     """Preference tokens for each reference-mask ratio, and the masks they were written under."""
 
-    visual_RT: Tensor
-    history_keep_HT: Tensor
+    visual_BRT: Tensor
+    history_keep_BHT: Tensor
 
 
 class Pigeon(nn.Module):
@@ -67,8 +83,10 @@ class Pigeon(nn.Module):
         )
 
     def own_state(self) -> dict[str, Tensor]:
-        """Return the weights that are Pigeon's own: both modules and the LoRA adapters."""
-        own = {name for name, p in self.named_parameters() if p.requires_grad}
+        """Return the weights that are Pigeon's own: both modules and the LoRA adapter."""
+        own = {f"backbone.language_model.{name}" for name in lora_parameters(self.backbone)}
+        for module in ("mask_generator", "reference_embedding"):
+            own |= {f"{module}.{name}" for name, _ in self.get_submodule(module).named_parameters()}
         return {name: value for name, value in self.state_dict().items() if name in own}
 
     def reconstruction_loss(
@@ -80,24 +98,30 @@ class Pigeon(nn.Module):
     ) -> Tensor:
         """Return the mean cross-entropy of the target's visual tokens (equation of stage 1)."""
         masks = self.masks(batch, reference_ratio_B, generator)
+        logit_BTV = self.target_logits(batch, masks, target_BT)
+        return functional.cross_entropy(logit_BTV.flatten(0, 1), target_BT.flatten())
+
+    def target_logits(self, batch: PromptBatch, masks: KeepMasks, target_BT: Tensor) -> Tensor:
+        """Return logit_BTV: what predicts each target token from the prompt and those before it."""
+        batch = self.config.inputs.shown(batch)
         prompt = join(
             [
                 prompt_before_reference(
                     self.backbone, batch, self.config.instruction, masks.history_BHT
                 ),
-                self._reference_part(batch, masks.reference_BT),
+                self.reference_part(batch, masks.reference_BT),
                 marker_part(self.backbone, "image_start", len(target_BT)),
                 self._target_inputs(target_BT),
             ]
         )
         hidden_BSD = self.backbone.hidden(prompt.embed_BSD, prompt.attend_BS)
-        logit_BTV = self.backbone.visual_logits(hidden_BSD[:, -target_BT.shape[1] :])
-        return functional.cross_entropy(logit_BTV.flatten(0, 1), target_BT.flatten())
+        return self.backbone.visual_logits(hidden_BSD[:, -target_BT.shape[1] :])
 
     def masks(
         self, batch: PromptBatch, reference_ratio_B: Tensor, generator: torch.Generator | None
     ) -> KeepMasks:
         """Return which history and reference tokens are kept."""
+        batch = self.config.inputs.shown(batch)
         masks: KeepMasks = self.mask_generator(
             self.backbone.embed_visual(batch.history_BHT),
             batch.present_BH,
@@ -111,31 +135,82 @@ class Pigeon(nn.Module):
     def write(
         self,
         batch: PromptBatch,
-        reference_ratios: Sequence[float],
+        reference_ratio_BR: Tensor,
         sampling: Sampling,
-        generator: torch.Generator,
+        generators: Sequence[torch.Generator],
+        ablation: Ablation = FULL,
     ) -> Written:
-        """Write one user's preference tokens at every reference-mask ratio.
+        """Write preference tokens for each user of the batch at each of the user's ratios.
 
-        `batch` holds one row. The prompt before `<emb>` is the same for all ratios and runs
-        once; all ratios are then decoded together.
+        The prompt before `<emb>` is the same for all ratios of a user and runs once; all images
+        of all users are then decoded together. Each has a generator of its own, in the order of
+        users and then ratios, and does not depend on what is written beside it.
         """
-        ratio_R = torch.tensor(reference_ratios)
-        swept = _repeat(batch, len(reference_ratios))
-        masks = self.masks(swept, ratio_R, generator=None)
-        prefix = prompt_before_reference(
-            self.backbone, batch, self.config.instruction, masks.history_BHT[:1]
+        num_ratios = reference_ratio_BR.shape[1]
+        batch = self.config.inputs.shown(ablation.shown(batch))
+        kind = ablation.mask or self.config.mask.kind
+        history_BHT, reference_XT = self._swept_masks(batch, reference_ratio_BR, generators, kind)
+        prompt = prompt_before_reference(self.backbone, batch, self.config.instruction, history_BHT)
+        swept = replace(
+            batch,
+            reference_BT=batch.reference_BT.repeat_interleave(num_ratios, dim=0),
+            has_reference_B=batch.has_reference_B.repeat_interleave(num_ratios, dim=0),
         )
-        suffix = join(
+        lanes = join(
             [
-                self._reference_part(swept, masks.reference_BT),
-                marker_part(self.backbone, "image_start", len(reference_ratios)),
+                self.reference_part(swept, reference_XT),
+                marker_part(self.backbone, "image_start", len(reference_XT)),
             ]
         )
-        visual_RT = write_tokens(self.backbone, prefix, suffix, sampling, generator)
-        return Written(visual_RT, masks.history_BHT[0].round().bool())
+        opening = Opening(prompt, prompt_positions(prompt, batch), lanes)
+        visual_BRT = write_tokens(self.backbone, opening, sampling, generators)
+        return Written(visual_BRT, history_BHT.round().bool())
 
-    def _reference_part(self, batch: PromptBatch, keep_BT: Tensor) -> Part:
+    def _swept_masks(
+        self,
+        batch: PromptBatch,
+        ratio_BR: Tensor,
+        generators: Sequence[torch.Generator],
+        kind: MaskKind,
+    ) -> tuple[Tensor, Tensor]:
+        """Return history_BHT and the reference's keep_XT for the X = B·R images.
+
+        Relevance does not depend on the ratio and is computed once a user. Only random masks,
+        an ablation, draw: each user's from the generator of the user's first image.
+        """
+        num_ratios = ratio_BR.shape[1]
+        num_images, num_tokens = batch.history_BHT.shape[1:]
+        rows = grid_rows(
+            self.backbone.embed_visual(batch.history_BHT),
+            batch.present_BH,
+            self.backbone.embed_visual(batch.reference_BT),
+        )
+        relevance_BL = self.mask_generator.relevance(rows)
+        noise_BL = None
+        if kind == "random":
+            shape = rows.type_BL.shape[1:]
+            noise_BL = torch.stack([gumbel_noise(shape, g) for g in generators[::num_ratios]])
+            noise_BL = noise_BL.to(relevance_BL.device)
+        num_history = num_images * num_tokens
+        history_BN = self.mask_generator.keep(
+            relevance_BL[:, :num_history],
+            rows.type_BL[:, :num_history],
+            ratio_BR[:, 0],
+            None if noise_BL is None else noise_BL[:, :num_history],
+            kind,
+        )
+        user_X = torch.arange(len(ratio_BR), device=ratio_BR.device).repeat_interleave(num_ratios)
+        reference_XT = self.mask_generator.keep(
+            relevance_BL[user_X, num_history:],
+            rows.type_BL[user_X, num_history:],
+            ratio_BR.flatten(),
+            None if noise_BL is None else noise_BL[user_X, num_history:],
+            kind,
+        )
+        return history_BN.unflatten(1, (num_images, num_tokens)), reference_XT
+
+    def reference_part(self, batch: PromptBatch, keep_BT: Tensor) -> Part:
+        """Return `<emb>`; a row without a reference image does not attend to it."""
         feature_BTF = self.backbone.features(batch.reference_BT, keep_BT)
         embed_BSD = self.reference_embedding(feature_BTF)[:, None]
         return Part(embed_BSD, batch.has_reference_B[:, None])
@@ -145,14 +220,3 @@ class Pigeon(nn.Module):
         embed_BSD = self.backbone.embed_visual(target_BT[:, :-1])
         attend_BS = torch.ones_like(target_BT[:, :-1], dtype=torch.bool)
         return Part(embed_BSD, attend_BS)
-
-
-def _repeat(batch: PromptBatch, times: int) -> PromptBatch:
-    return PromptBatch(
-        history_BHT=batch.history_BHT.expand(times, -1, -1),
-        present_BH=batch.present_BH.expand(times, -1),
-        text_BL=batch.text_BL.expand(times, -1),
-        has_text_BL=batch.has_text_BL.expand(times, -1),
-        reference_BT=batch.reference_BT.expand(times, -1),
-        has_reference_B=batch.has_reference_B.expand(times),
-    )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.history.instruction import Instruction
@@ -53,14 +54,13 @@ def join(parts: Sequence[Part]) -> Part:
 
 def pad_texts(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Return text_BL padded on the left, cut to `MAX_TEXT`, and has_text_BL."""
-    width = max(1, *(min(len(text), MAX_TEXT) for text in texts))
-    text_BL = torch.zeros(len(texts), width, dtype=torch.long)
-    has_text_BL = torch.zeros(len(texts), width, dtype=torch.bool)
-    for row, text in enumerate(texts):
-        cut = list(text)[:MAX_TEXT]
-        if cut:
-            text_BL[row, -len(cut) :] = torch.tensor(cut)
-            has_text_BL[row, -len(cut) :] = True
+    cut = [torch.tensor(text[:MAX_TEXT], dtype=torch.long) for text in texts]
+    length_B = torch.tensor([len(text) for text in cut])
+    width = max(1, int(length_B.max()))
+    text_BL = pad_sequence([*cut, cut[0].new_zeros(width)], batch_first=True, padding_side="left")[
+        :-1
+    ]
+    has_text_BL = torch.arange(width) >= width - length_B[:, None]
     return text_BL, has_text_BL
 
 
@@ -93,26 +93,46 @@ def image_part(
     return Part(torch.cat([start, token_BTD, end], dim=1), attend_BS)
 
 
+def history_part(
+    backbone: Backbone, history_BHT: Tensor, present_BH: Tensor, keep_BHT: Tensor | None = None
+) -> Part:
+    """Return the history's images one after the other."""
+    num_rows = len(history_BHT)
+    image = image_part(
+        backbone,
+        history_BHT.flatten(0, 1),
+        present_BH.flatten(),
+        None if keep_BHT is None else keep_BHT.flatten(0, 1),
+    )
+    embed_BHSD = image.embed_BSD.unflatten(0, (num_rows, -1))
+    attend_BHS = image.attend_BS.unflatten(0, (num_rows, -1))
+    return Part(embed_BHSD.flatten(1, 2), attend_BHS.flatten(1, 2))
+
+
 def prompt_before_reference(
     backbone: Backbone, batch: PromptBatch, instruction: Instruction, keep_BHT: Tensor | None
 ) -> Part:
     """Return everything up to `<emb>`; it does not depend on the reference-mask ratio."""
-    num_rows, num_images = batch.present_BH.shape
-    images = [
-        image_part(
-            backbone,
-            batch.history_BHT[:, place],
-            batch.present_BH[:, place],
-            None if keep_BHT is None else keep_BHT[:, place],
-        )
-        for place in range(num_images)
-    ]
+    num_rows = len(batch.present_BH)
     return join(
         [
             marker_part(backbone, "document_start", num_rows),
             words_part(backbone, instruction.before_history, num_rows),
-            *images,
+            history_part(backbone, batch.history_BHT, batch.present_BH, keep_BHT),
             words_part(backbone, instruction.before_reference, num_rows),
             Part(backbone.embed_text(batch.text_BL), batch.has_text_BL),
         ]
     )
+
+
+def prompt_positions(prompt: Part, batch: PromptBatch) -> Tensor:
+    """Return position_BS of the prompt's tokens, not counting padding for others' longer texts.
+
+    A row is so counted as it would be alone, and what is written from it does not depend on
+    its neighbours.
+    """
+    num_tokens, num_text = prompt.attend_BS.shape[1], batch.text_BL.shape[1]
+    position_S = torch.arange(num_tokens, device=prompt.attend_BS.device)
+    padding_B1 = num_text - batch.has_text_BL.sum(dim=1, keepdim=True).clamp(min=1)
+    is_text_S = position_S >= num_tokens - num_text
+    return position_S - is_text_S * padding_B1

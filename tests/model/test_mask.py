@@ -1,15 +1,20 @@
 """Mask generation: how many tokens are kept, which, and that the choice can be learned."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
-from pigeon_recsys.model.mask import MaskConfig, MaskGenerator, keep_top, num_kept
+from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.model.mask import (
+    KeepMasks,
+    MaskConfig,
+    MaskGenerator,
+    MaskKind,
+    gumbel_noise,
+    keep_top,
+    num_kept,
+)
 
 # B rows, N tokens
 
@@ -30,13 +35,13 @@ def test_the_most_relevant_candidates_are_kept() -> None:
     """Row 0 keeps 2 of 4; row 1 has 2 candidates, keeps 1, and ignores the larger outsiders."""
     logits = torch.tensor([[0.1, 0.9, 0.5, 0.2], [0.1, 0.2, 9.0, 9.0]])
     candidates = torch.tensor([[True] * 4, [True, True, False, False]])
-    keep = keep_top(logits, candidates, torch.tensor([0.5, 0.5]), None)
+    keep = keep_top(logits, candidates, torch.tensor([0.5, 0.5]))
     assert keep.round().tolist() == [[0, 1, 1, 0], [0, 1, 0, 0]]
 
 
 def test_a_row_without_candidates_keeps_nothing_and_has_no_nan() -> None:
     logits = torch.zeros(1, 3, requires_grad=True)
-    keep = keep_top(logits, torch.zeros(1, 3, dtype=torch.bool), torch.tensor([0.2]), None)
+    keep = keep_top(logits, torch.zeros(1, 3, dtype=torch.bool), torch.tensor([0.2]))
     keep.sum().backward()
     assert keep.tolist() == [[0, 0, 0]]
     assert torch.isfinite(logits.grad).all()
@@ -48,14 +53,15 @@ def test_noise_keeps_tokens_as_often_as_their_probability() -> None:
     logits = torch.tensor([3.0, 1.0]).log().expand(rows, 2)
     candidates = torch.ones(rows, 2, dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
-    keep = keep_top(logits, candidates, torch.full((rows,), 0.5), generator)
+    noise = gumbel_noise(logits.shape, generator)
+    keep = keep_top(logits, candidates, torch.full((rows,), 0.5), noise)
     assert keep[:, 0].mean().item() == pytest.approx(0.75, abs=0.01)
 
 
 def test_the_choice_carries_the_gradient_of_the_softmax() -> None:
     logits = torch.tensor([[1.0, 0.0, -1.0]], requires_grad=True)
     value = torch.tensor([[2.0, 1.0, 5.0]])
-    keep = keep_top(logits, torch.ones(1, 3, dtype=torch.bool), torch.tensor([0.5]), None)
+    keep = keep_top(logits, torch.ones(1, 3, dtype=torch.bool), torch.tensor([0.5]))
     (keep * value).sum().backward()
     soft = torch.softmax(logits.detach(), dim=1)
     expected = soft * (value - (soft * value).sum())
@@ -105,34 +111,50 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
     assert together.history_BHT[1, :3].sum() == 0
 
 
-@pytest.fixture(scope="session")
-def golden(repo_root: Path) -> Path:
-    folder = repo_root.parent / "shared" / "golden" / "1_mask_generator"
-    if not folder.is_dir():
-        pytest.skip("the recorded numbers of the reference implementation are not here")
-    return folder
+def decide(kind: MaskKind, seed: int | None = None, present: int = 5) -> KeepMasks:
+    history, places, reference, ratio = make_inputs()
+    places[:, : 5 - present] = False
+    torch.manual_seed(0)
+    masker = MaskGenerator(32, MaskConfig(kind=kind)).eval()
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    masks: KeepMasks = masker(history, places, reference, ratio, generator)
+    return masks
 
 
-def test_relevance_matches_the_reference_implementation(golden: Path) -> None:
-    weights = load_file(golden / "weights.safetensors")
-    inputs = load_file(golden / "inputs.safetensors")
-    masker = MaskGenerator(32, MaskConfig(feed_forward=2048)).eval()
-    masker.load_state_dict(weights)
-    pad = inputs["attention_mask"]
-    output = masker.encode(inputs["token_embeds"], inputs["position_ids"], inputs["type_ids"], pad)
-    torch.testing.assert_close(output[~pad], inputs["output_embeds"][~pad], atol=1e-5, rtol=0)
-    cosine = torch.cosine_similarity(inputs["token_embeds"], output, dim=-1)
-    torch.testing.assert_close(cosine[~pad], inputs["cos_sim"][~pad], atol=1e-5, rtol=0)
+def test_a_random_mask_keeps_as_many_tokens_but_not_by_relevance() -> None:
+    """Of 3 images of 6 tokens ⌊18·0.8⌋ = 14 stay; of 6 reference tokens 3 at ratio 0.5, 6 at 0."""
+    trained, drawn, other = decide("trained", None, 3), decide("random", 0, 3), decide("random", 1)
+    for masks in (trained, drawn):
+        assert masks.history_BHT.sum(dim=(1, 2)).tolist() == [14, 14]
+        assert masks.reference_BT.sum(dim=1).tolist() == [3, 6]
+        assert masks.history_BHT[:, :2].sum() == 0
+    assert not torch.equal(trained.history_BHT, drawn.history_BHT)
+    assert not torch.equal(other.history_BHT[:, 2:], drawn.history_BHT[:, 2:])
+    assert torch.equal(decide("random", 0, 3).history_BHT, drawn.history_BHT)
 
 
-def test_kept_counts_match_the_reference_implementation(golden: Path) -> None:
-    manifest = json.loads((golden.parent / "manifest.json").read_text())
-    inputs = load_file(golden / "inputs.safetensors")
-    history_counts = (inputs["type_ids"] == 1).sum(dim=1)
-    target_counts = (inputs["type_ids"] == 2).sum(dim=1)
-    cases = [case for case in manifest["cases"] if "kept" in case]
-    assert cases
-    for case in cases:
-        ratios = (torch.full((3,), case["hist_mask_ratio"]), torch.full((3,), case["mask_ratio"]))
-        assert num_kept(history_counts, ratios[0]).tolist() == case["kept"]["history"]
-        assert num_kept(target_counts, ratios[1]).tolist() == case["kept"]["target"]
+def test_no_mask_keeps_every_token_that_is_there() -> None:
+    masks = decide("none", present=3)
+    assert masks.history_BHT[:, 2:].eq(1).all()
+    assert masks.history_BHT[:, :2].eq(0).all()
+    assert masks.reference_BT.eq(1).all()
+
+
+@pytest.mark.parametrize("kind", ["random", "none"])
+def test_only_a_trained_mask_sends_gradients(kind: MaskKind) -> None:
+    masker = MaskGenerator(32, MaskConfig(kind=kind)).train()
+    masks = masker(*make_inputs(), generator=torch.Generator().manual_seed(0))
+    if masks.history_BHT.requires_grad:
+        masks.history_BHT.square().sum().backward()
+    gradients = [p.grad for p in masker.parameters() if p.grad is not None]
+    assert all(gradient.eq(0).all() for gradient in gradients)
+
+
+def test_a_random_mask_without_noise_is_refused() -> None:
+    with pytest.raises(SettingsError, match="a random mask needs noise, got none"):
+        decide("random")
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"mask.kind must be one of \('trained', 'random', 'n"):
+        MaskConfig(kind="learned")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import Cache, LlamaConfig, LlamaModel
@@ -115,12 +116,21 @@ class MiniBackbone(nn.Module):
         return self.token_embedding.weight[row : row + 1]
 
     def hidden(
-        self, embeds_BTD: Tensor, attend_BT: Tensor | None, cache: Cache | None = None
+        self,
+        embeds_BTD: Tensor,
+        attend: Tensor | None,
+        cache: Cache | None = None,
+        position_BT: Tensor | None = None,
     ) -> Tensor:
         """Run the language model and return hidden_BTD; a cache is extended in place."""
+        mask = attend
+        if attend is not None and attend.ndim == 3:  # added to the logits of every layer's heads
+            mask = torch.zeros_like(attend, dtype=embeds_BTD.dtype)
+            mask = mask.masked_fill_(~attend, -torch.inf)[:, None]
         output = self.language_model(
             inputs_embeds=embeds_BTD,
-            attention_mask=attend_BT,
+            attention_mask=mask,
+            position_ids=position_BT,
             past_key_values=cache,
             use_cache=cache is not None,
         )
@@ -137,13 +147,15 @@ class MiniBackbone(nn.Module):
         return self.tokenizer.features(visual_BT, keep_BT)
 
     @torch.no_grad()
-    def detokenize(self, visual_BT: Tensor, steps: int, generator: torch.Generator) -> Tensor:
+    def detokenize(
+        self, visual_BT: Tensor, steps: int, generator: torch.Generator | list[torch.Generator]
+    ) -> Tensor:
         """Return pixels_BCHW in [-1, 1] from `steps` diffusion steps; 0 steps give the soft one."""
         soft_BCHW = self.tokenizer.paint(visual_BT)
         if steps == 0:
             return soft_BCHW
-        noise = torch.randn(soft_BCHW.shape, generator=generator, device=generator.device)
-        return self.refiner.sample(soft_BCHW, steps, noise.to(soft_BCHW.device))
+        noise = randn_tensor(tuple(soft_BCHW.shape), generator, device=soft_BCHW.device)
+        return self.refiner.sample(soft_BCHW, steps, noise)
 
     def save(self, folder: Path) -> None:
         """Write weights as safetensors and settings as JSON."""

@@ -1,0 +1,29 @@
+"""How preference tokens are chosen from the language model's probabilities. No torch needed."""
+
+from dataclasses import dataclass
+
+from pigeon_recsys.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn. Temperature 0 takes the most probable one.
+
+    With more than one beam nothing is drawn: the likeliest image that a beam search finds is
+    written, and the other three settings have no say.
+    """
+
+    temperature: float = 0.5
+    top_k: int = 50  # only this many of the likeliest ids can be drawn
+    top_p: float = 1.0  # only the likeliest ids that together reach this probability (nucleus)
+    beams: int = 1  # images searched side by side for each one written
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise SettingsError(f"temperature must be at least 0, got {self.temperature}")
+        if self.top_k < 1:
+            raise SettingsError(f"top_k must be at least 1, got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise SettingsError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.beams < 1:
+            raise SettingsError(f"beams must be at least 1, got {self.beams}")

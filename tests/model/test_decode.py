@@ -1,0 +1,155 @@
+"""Writing tokens: the fast way and the plain way give the same ones."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from pigeon_recsys.model.decode import draw
+from pigeon_recsys.model.pigeon import Pigeon
+from pigeon_recsys.model.prompt import (
+    PromptBatch,
+    join,
+    marker_part,
+    prompt_before_reference,
+)
+from pigeon_recsys.model.sampling import Sampling
+
+RATIOS = (0.0, 0.5, 1.0)
+GREEDY = Sampling(temperature=0)
+
+
+def one_row(prompts: PromptBatch, row: int) -> PromptBatch:
+    """One prompt as it is when nobody stands beside it: its text is not padded."""
+    fields = {n: getattr(prompts, n)[row : row + 1] for n in prompts.__dataclass_fields__}
+    num_text = max(1, int(fields["has_text_BL"].sum()))
+    fields["text_BL"] = fields["text_BL"][:, -num_text:]
+    fields["has_text_BL"] = fields["has_text_BL"][:, -num_text:]
+    return PromptBatch(**fields)
+
+
+def log_probs(pigeon: Pigeon, row: PromptBatch, ratio: float, written: Tensor) -> Tensor:
+    """The next token's log-probabilities after one whole pass: no cache, nothing shared."""
+    masks = pigeon.masks(row, torch.tensor([ratio]), None)
+    backbone = pigeon.backbone
+    parts = [
+        prompt_before_reference(backbone, row, pigeon.config.instruction, masks.history_BHT),
+        pigeon.reference_part(row, masks.reference_BT),
+        marker_part(backbone, "image_start", 1),
+    ]
+    prompt = join(parts)
+    embed, attend = prompt.embed_BSD, prompt.attend_BS
+    if len(written):
+        embed = torch.cat([embed, backbone.embed_visual(written[None])], dim=1)
+        attend = torch.cat([attend, torch.ones(1, len(written), dtype=torch.bool)], dim=1)
+    hidden = backbone.hidden(embed, attend)
+    return backbone.visual_logits(hidden[:, -1]).log_softmax(dim=-1)[0]
+
+
+def plain_beams(pigeon: Pigeon, row: PromptBatch, ratio: float, beams: int) -> Tensor:
+    """Beam search over Python lists; one beam is greedy."""
+    found = [(0.0, torch.zeros(0, dtype=torch.long))]
+    for _ in range(pigeon.backbone.spec.tokens_per_image):
+        longer = []
+        for score, written in found:
+            best = log_probs(pigeon, row, ratio, written).topk(beams)
+            for value, token in zip(best.values, best.indices, strict=True):
+                longer.append((score + value.item(), torch.cat([written, token[None]])))
+        found = sorted(longer, key=lambda pair: -pair[0])[:beams]
+    return found[0][1]
+
+
+def write(
+    pigeon: Pigeon, batch: PromptBatch, sampling: Sampling, first_seed: int = 0
+) -> torch.Tensor:
+    num_users = len(batch.present_BH)
+    generators = [
+        torch.Generator().manual_seed(100 * (first_seed + user) + place)
+        for user in range(num_users)
+        for place in range(len(RATIOS))
+    ]
+    ratios = torch.tensor([RATIOS] * num_users)
+    return pigeon.write(batch, ratios, sampling, generators).visual_BRT
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_shared_prompt_and_cache_change_no_token(
+    pigeon: Pigeon, prompts: PromptBatch, beams: int
+) -> None:
+    """Three users, one without a reference picture and one with a short history."""
+    pigeon.eval()
+    fast = write(pigeon, prompts, replace(GREEDY, beams=beams))
+    for user in range(3):
+        for place, ratio in enumerate(RATIOS):
+            plain = plain_beams(pigeon, one_row(prompts, user), ratio, beams)
+            assert torch.equal(fast[user, place], plain)
+
+
+@torch.no_grad()
+def test_more_beams_find_an_image_at_least_as_likely(pigeon: Pigeon, prompts: PromptBatch) -> None:
+    pigeon.eval()
+
+    def total(tokens: Tensor) -> float:
+        row = one_row(prompts, 0)
+        steps = (
+            log_probs(pigeon, row, RATIOS[0], tokens[:place])[token]
+            for place, token in enumerate(tokens)
+        )
+        return float(sum(steps))
+
+    first = one_row(prompts, 0)
+    greedy, searched = (
+        total(write(pigeon, first, replace(GREEDY, beams=beams))[0, 0]) for beams in (1, 4)
+    )
+    assert searched >= greedy
+
+
+@pytest.mark.parametrize("sampling", [Sampling(1.0), Sampling(1.0, 20, 0.8), Sampling(beams=2)])
+def test_a_users_tokens_do_not_depend_on_the_neighbours(
+    pigeon: Pigeon, prompts: PromptBatch, sampling: Sampling
+) -> None:
+    pigeon.eval()
+    together = write(pigeon, prompts, sampling)
+    for user in range(3):
+        alone = write(pigeon, one_row(prompts, user), sampling, first_seed=user)
+        assert torch.equal(alone[0], together[user])
+
+
+def probabilities(*values: float) -> Tensor:
+    return torch.tensor([[values]]).log()
+
+
+@pytest.mark.parametrize(
+    ("uniform", "token"), [(0.0, 1), (0.49, 1), (0.51, 2), (0.79, 2), (0.81, 0), (0.999, 0)]
+)
+def test_a_uniform_number_picks_from_the_likeliest_down(uniform: float, token: int) -> None:
+    """Probabilities 0.2, 0.5, 0.3: by falling probability the bounds are 0.5, 0.8, 1."""
+    drawn = draw(probabilities(0.2, 0.5, 0.3), Sampling(1.0), torch.tensor([[uniform]]))
+    assert drawn.item() == token
+
+
+@pytest.mark.parametrize(
+    ("sampling", "possible"),
+    [
+        (Sampling(1.0, top_k=2), {1, 2}),
+        (Sampling(1.0, top_p=0.5), {1}),
+        (Sampling(1.0, top_p=0.6), {1, 2}),
+        (Sampling(1.0, top_p=1e-6), {1}),
+        (Sampling(0), {1}),
+    ],
+)
+def test_what_is_cut_off_is_never_drawn(sampling: Sampling, possible: set[int]) -> None:
+    """Probabilities 0.15, 0.55, 0.3: a nucleus of 0.5 is the first alone, of 0.6 two."""
+    logit = probabilities(0.15, 0.55, 0.3)
+    numbers = torch.linspace(0, 0.9999, 101)
+    drawn = {draw(logit, sampling, number.view(1, 1)).item() for number in numbers}
+    assert drawn == possible
+
+
+def test_temperature_sharpens(pigeon: Pigeon) -> None:
+    """At temperature ½ odds are squared: 0.6 to 0.4 becomes 9/13, which 0.65 stays below."""
+    number = torch.tensor([[0.65]])
+    assert draw(probabilities(0.6, 0.4), Sampling(1.0), number).item() == 1
+    assert draw(probabilities(0.6, 0.4), Sampling(0.5), number).item() == 0

@@ -1,0 +1,85 @@
+"""Pictures in, pictures out: what a picture may and may not depend on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pigeon_recsys.model.inference import PigeonModel, SweepOrder
+from pigeon_recsys.model.pigeon import Pigeon
+from pigeon_recsys.model.sampling import Sampling
+from pigeon_recsys.records import Pixels
+
+SAMPLING = Sampling(temperature=1.0)
+
+
+def picture(seed: int) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+
+
+def order(seed: int, num_history: int, text: str, *, with_reference: bool = True) -> SweepOrder:
+    history = [picture(10 * seed + place) for place in range(num_history)]
+    reference = picture(10 * seed + 9) if with_reference else None
+    return SweepOrder(history, reference, text, (0.0, 0.4, 1.0), seed)
+
+
+ORDERS = (
+    order(1, 5, "a happy sticker"),
+    order(2, 0, ""),
+    order(3, 2, "a happy sticker with a star and a star and a star"),
+    order(4, 7, "star", with_reference=False),
+)
+
+
+@pytest.fixture
+def model(pigeon: Pigeon) -> PigeonModel:
+    return PigeonModel(pigeon, "v1")
+
+
+@pytest.mark.parametrize("sampling", [SAMPLING, Sampling(beams=2)])
+def test_four_orders_together_give_the_pixels_of_each_alone(
+    model: PigeonModel, sampling: Sampling
+) -> None:
+    together = model.paint_sweeps(ORDERS, sampling=sampling, steps=1)
+    for one, painted in zip(ORDERS, together, strict=True):
+        (alone,) = model.paint_sweeps([one], sampling=sampling, steps=1)
+        np.testing.assert_array_equal(np.stack(painted.pictures), np.stack(alone.pictures))
+        np.testing.assert_array_equal(painted.history_keep, alone.history_keep)
+
+
+def test_two_equal_orders_in_one_pass_give_equal_pixels(model: PigeonModel) -> None:
+    first, again = model.paint_sweeps([ORDERS[0], ORDERS[0]], sampling=SAMPLING, steps=1)
+    np.testing.assert_array_equal(np.stack(first.pictures), np.stack(again.pictures))
+
+
+def test_a_ratio_alone_gives_the_picture_of_the_sweep(model: PigeonModel) -> None:
+    """But for rounding: one picture is convolved in another order than three."""
+    (swept,) = model.paint_sweeps([ORDERS[0]], sampling=SAMPLING, steps=1)
+    (alone,) = model.paint_sweeps([replace(ORDERS[0], ratios=(0.4,))], sampling=SAMPLING, steps=1)
+    difference = swept.pictures[1].astype(int) - alone.pictures[0]
+    assert np.abs(difference).max() <= 1
+
+
+def test_another_seed_gives_another_picture(model: PigeonModel) -> None:
+    first, other = model.paint_sweeps(
+        [ORDERS[0], replace(ORDERS[0], seed=99)], sampling=SAMPLING, steps=1
+    )
+    assert not np.array_equal(first.pictures[0], other.pictures[0])
+
+
+def test_only_the_newest_history_pictures_count(model: PigeonModel) -> None:
+    long = ORDERS[3]
+    newest = replace(long, history=list(long.history)[-model.history_length :])
+    first, second = model.paint_sweeps([long, newest], sampling=SAMPLING, steps=1)
+    np.testing.assert_array_equal(np.stack(first.pictures), np.stack(second.pictures))
+    assert len(first.history_keep) == model.history_length
+
+
+def test_no_orders_give_no_pictures(model: PigeonModel) -> None:
+    assert model.paint_sweeps([], sampling=SAMPLING) == []
+
+
+def test_orders_with_different_numbers_of_ratios_are_refused(model: PigeonModel) -> None:
+    orders = [ORDERS[0], replace(ORDERS[0], ratios=(0.5,))]
+    with pytest.raises(ValueError, match="need as many ratios each"):
+        model.paint_sweeps(orders, sampling=SAMPLING)
