@@ -26,7 +26,6 @@ from pigeon_recsys.records import (
     Generation,
     GenerationTask,
     History,
-    HistoryImage,
     Placement,
     RankItem,
     Reference,
@@ -36,7 +35,8 @@ from pigeon_recsys.records import (
     Vectors,
 )
 from pigeon_recsys.retrieval.candidates import retrieve_candidates
-from pigeon_recsys.retrieval.history_selection import SelectionSettings, select_history
+from pigeon_recsys.retrieval.history_selection import SelectionSettings
+from pigeon_recsys.retrieval.task import gather_task
 
 logger = logging.getLogger(__name__)
 
@@ -137,25 +137,14 @@ class GenerationSlot:
     ) -> GenerationTask:
         """Gather the pictures the generator needs; without a reference the best candidate is it."""
         reference = request.reference or self._reference_of(candidates)
-        vector = None
-        if reference.item_id is not None:
-            vector = self.index.vectors([reference.item_id])[0]
-        selected = select_history(
+        return gather_task(
+            self.catalog,
             self.index,
-            history.liked,
-            vector,
-            self.settings.history_images,
-            self.settings.selection,
-        )
-        return GenerationTask(
-            user_id=request.user_id,
-            history=tuple(HistoryImage(i, self.catalog.pixels(i)) for i in selected),
-            history_hash=history.content_hash,
-            reference=reference,
-            reference_pixels=(
-                self.catalog.pixels(reference.item_id) if reference.item_id is not None else None
-            ),
-            seed=request.seed,
+            history,
+            reference,
+            request.seed,
+            num_images=self.settings.history_images,
+            selection=self.settings.selection,
         )
 
     def _reference_of(self, candidates: Sequence[ScoredItem]) -> Reference:

@@ -4,6 +4,7 @@ The core never imports a connector. An installed distribution announces its conn
 entry points, and they are looked up here by name.
 """
 
+import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from pigeon_recsys.slot import GenerationSlot, SlotSettings
 
 if TYPE_CHECKING:
     from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.generation.ratio_predictor import RatioPredictor
     from pigeon_recsys.ports import HistorySource
 
 HISTORY_STORES = "pigeon_recsys.history_stores"
@@ -49,23 +51,60 @@ def wire_slot(
 ) -> GenerationSlot:
     """Return a slot over saved artifacts: embedder, index and ranker under `artifacts`.
 
-    Raises `ArtifactError` naming the first file that is missing or corrupt.
+    Raises `ArtifactError` naming the first file that is missing, corrupt or made from another
+    embedder.
     """
     from pigeon_recsys.model.inference import PigeonModel
     from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
     from pigeon_recsys.retrieval.faiss_index import FaissIndex
+    from pigeon_recsys.retrieval.index_manifest import IndexSource
     from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
 
     embedder = OnnxEmbedder.load(artifacts / EMBEDDER_FILE)
-    index = FaissIndex.load(artifacts / INDEX_FOLDER)
+    source = IndexSource(embedder.weights_sha256)
+    index = FaissIndex.load(artifacts / INDEX_FOLDER, expected=source)
     return GenerationSlot(
         histories=histories,
         catalog=catalog,
         embedder=embedder,
         index=index,
         generator=PigeonGenerator(
-            PigeonModel.load(weights), embedder, index, generator or GeneratorSettings()
+            PigeonModel.load(weights),
+            embedder,
+            index,
+            generator or GeneratorSettings(),
+            predictor=_ratio_predictor(weights, generator),
         ),
         ranker=OnnxRanker.load(artifacts / RANKER_FILE, index),
         settings=slot or SlotSettings(),
     )
+
+
+def wire_generator(
+    weights: Path, catalog: "DatasetFolder", settings: GeneratorSettings | None = None
+) -> PigeonGenerator:
+    """Return a generator for a catalog without artifacts: its pictures are indexed now."""
+    from pigeon_recsys.model.inference import PigeonModel
+    from pigeon_recsys.retrieval.catalog_index import index_catalog
+    from pigeon_recsys.retrieval.embedder_export import export_embedder
+    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
+
+    predictor = _ratio_predictor(weights, settings)
+    model = PigeonModel.load(weights)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / EMBEDDER_FILE
+        export_embedder(weights / "embedder.safetensors", exported)
+        embedder = OnnxEmbedder.load(exported)
+    index = index_catalog(catalog, embedder)
+    return PigeonGenerator(
+        model, embedder, index, settings or GeneratorSettings(), predictor=predictor
+    )
+
+
+def _ratio_predictor(weights: Path, settings: GeneratorSettings | None) -> "RatioPredictor | None":
+    """Return the predictor beside the weights where the settings ask for one."""
+    from pigeon_recsys.generation.ratio_predictor import RatioPredictor
+
+    if settings is None or settings.ratio_choice != "predicted":
+        return None
+    return RatioPredictor.load(weights)

@@ -8,11 +8,16 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pigeon_recsys.errors import GenerationError
+import numpy as np
+from numpy.typing import NDArray
+
+from pigeon_recsys.errors import GenerationError, SettingsError
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy
 from pigeon_recsys.generation.ratio_choice import REFERENCE_RATIOS, best_first, score_sweep
+from pigeon_recsys.generation.ratio_predictor import REBUILD, RatioPredictor, ratio_features
+from pigeon_recsys.model.sampling import Sampling
 from pigeon_recsys.ports import ImageEmbedder, ItemIndex
 from pigeon_recsys.records import (
     Generation,
@@ -29,14 +34,42 @@ if TYPE_CHECKING:
 MODEL_NAME = "pigeon-mini"
 
 
+RatioChoice = Literal["sweep", "predicted"] | float
+
+
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """How images are made. More ratios and steps take longer."""
+    """How images are made. More ratios, beams and steps take longer."""
 
-    ratios: tuple[float, ...] = REFERENCE_RATIOS
-    steps: int = 4  # DDIM steps
-    temperature: float = 0.5  # of preference tokens; 0 always takes the most probable
-    top_k: int = 50
+    ratio_choice: RatioChoice = "sweep"  # the best of `ratios`, the one foretold, or this one
+    ratios: tuple[float, ...] = REFERENCE_RATIOS  # of a sweep
+    steps: int = 4  # DDIM steps; 0 leaves the soft picture of the tokens
+    sampling: Sampling = field(default_factory=Sampling)  # of preference tokens
+    batch_size: int = 8  # tasks whose tokens are written together; memory grows with it
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ratio_choice, str) and self.ratio_choice not in ("sweep", "predicted"):
+            raise SettingsError(
+                f"ratio_choice must be 'sweep', 'predicted' or a number, got {self.ratio_choice!r}"
+            )
+        fixed = () if isinstance(self.ratio_choice, str) else (self.ratio_choice,)
+        for ratio in (*self.ratios, *fixed):
+            if not 0 <= ratio <= 1:
+                raise SettingsError(f"a reference-mask ratio must be from 0 to 1, got {ratio}")
+        if not self.ratios:
+            raise SettingsError("a sweep needs at least one reference-mask ratio, got none")
+        for name, least in (("steps", 0), ("batch_size", 1)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ScoredSweep:
+    """The pictures made for one task, with the selection scorer's verdicts."""
+
+    task: GenerationTask
+    images: tuple[SweepImage, ...]
+    history_keep: tuple[NDArray[np.bool_], ...]  # (rows, columns), one a history picture
 
 
 @dataclass(frozen=True)
@@ -48,35 +81,78 @@ class PigeonGenerator:
     index: ItemIndex  # of the catalog, for the near-copy check
     settings: GeneratorSettings = field(default_factory=GeneratorSettings)
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    predictor: RatioPredictor | None = None  # needed where the ratio is "predicted"
+
+    def __post_init__(self) -> None:
+        if self.settings.ratio_choice == "predicted" and self.predictor is None:
+            raise SettingsError(
+                "a predicted reference-mask ratio needs a ratio predictor, got none. "
+                f"Train one with: {REBUILD}"
+            )
 
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task, in order. Raises `GenerationError`."""
-        return [self._generate_one(task) for task in tasks]
+        size = self.settings.batch_size
+        return [
+            self._finished(sweep)
+            for start in range(0, len(tasks), size)
+            for sweep in self.sweep(tasks[start : start + size])
+        ]
 
-    def _generate_one(self, task: GenerationTask) -> Generation:
-        from pigeon_recsys.model.decode import Sampling
+    def sweep(self, tasks: Sequence[GenerationTask]) -> list[ScoredSweep]:
+        """Paint and score the pictures of all tasks in one pass; nothing is chosen yet."""
+        from pigeon_recsys.model.inference import SweepOrder
 
-        history = [image.pixels for image in task.history]
-        painted = self.model.paint_sweep(
-            history,
-            task.reference_pixels,
-            task.reference.text,
-            self.settings.ratios,
-            seed=task.seed,
-            sampling=Sampling(self.settings.temperature, self.settings.top_k),
-            steps=self.settings.steps,
+        orders = [
+            SweepOrder(
+                history=[image.pixels for image in task.history],
+                reference=task.reference_pixels,
+                text=task.reference.text,
+                ratios=ratios,
+                seed=task.seed,
+            )
+            for task, ratios in zip(tasks, self._ratios(tasks), strict=True)
+        ]
+        painted = self.model.paint_sweeps(
+            orders, sampling=self.settings.sampling, steps=self.settings.steps
         )
-        sweep = score_sweep(
-            self.embedder, painted.pictures, self.settings.ratios, history, task.reference_pixels
-        )
-        chosen, checks = self._first_sound(sweep)
+        return [
+            ScoredSweep(
+                task,
+                score_sweep(
+                    self.embedder, made.pictures, order.ratios, order.history, order.reference
+                ),
+                made.history_keep,
+            )
+            for task, order, made in zip(tasks, orders, painted, strict=True)
+        ]
+
+    def _ratios(self, tasks: Sequence[GenerationTask]) -> list[tuple[float, ...]]:
+        """Return the ratios to paint for each task."""
+        choice = self.settings.ratio_choice
+        if choice == "sweep":
+            return [self.settings.ratios] * len(tasks)
+        if choice != "predicted":
+            return [(float(choice),)] * len(tasks)
+        assert self.predictor is not None
+        features = [
+            ratio_features(
+                self.embedder, [image.pixels for image in task.history], task.reference_pixels
+            )
+            for task in tasks
+        ]
+        return [(ratio,) for ratio in self.predictor.best_ratios(np.stack(features))]
+
+    def _finished(self, sweep: ScoredSweep) -> Generation:
+        """Choose, check and sign."""
+        chosen, checks = self._first_sound(sweep.images)
         masks = tuple(
             TokenMask(image.item_id, keep.shape[0], keep.shape[1], tuple(keep.ravel().tolist()))
-            for image, keep in zip(task.history, painted.history_keep, strict=True)
+            for image, keep in zip(sweep.task.history, sweep.history_keep, strict=True)
         )
-        provenance = self._provenance(task, chosen, checks)
+        provenance = self._provenance(sweep.task, chosen, checks)
         item_id = f"gen-{provenance.content_hash[:16]}"
-        return Generation(item_id, chosen.pixels, sweep, masks, provenance)
+        return Generation(item_id, chosen.pixels, sweep.images, masks, provenance)
 
     def _first_sound(self, sweep: Sequence[SweepImage]) -> tuple[SweepImage, tuple[str, ...]]:
         """Return the best picture that passes every check; the last failure when none does."""

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from pigeon_recsys.errors import GenerationError
+from pigeon_recsys.errors import GenerationError, SettingsError
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy
 from pigeon_recsys.generation.pigeon_generator import (
     GeneratorSettings,
     PigeonGenerator,
     content_hash,
 )
+from pigeon_recsys.generation.ratio_predictor import RatioPredictor, ratio_features
 from pigeon_recsys.records import GenerationTask, HistoryImage, Pixels, Reference
 from pigeon_recsys.testing.fakes import FakeEmbedder, FakeIndex
 
@@ -36,19 +37,36 @@ class PaintingModel:
     pictures: Sequence[Pixels]
     version: str = "v1"
     calls: list[dict[str, object]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
 
-    def paint_sweep(self, history, reference, text, ratios, **options):  # type: ignore[no-untyped-def]
-        self.calls.append({"text": text, "ratios": ratios, **options})
+    def paint_sweeps(self, orders, **options):  # type: ignore[no-untyped-def]
+        self.calls += [{"ratios": tuple(order.ratios), **options} for order in orders]
+        self.batches.append(len(orders))
         keep = np.array([[True, False], [True, True]])
-        return Painted(tuple(self.pictures), tuple(keep for _ in history))
+        return [
+            Painted(tuple(self.pictures[: len(order.ratios)]), tuple(keep for _ in order.history))
+            for order in orders
+        ]
 
 
-def make_generator(pictures: Sequence[Pixels], catalog: Sequence[Pixels]) -> PigeonGenerator:
+def make_generator(
+    pictures: Sequence[Pixels],
+    catalog: Sequence[Pixels],
+    predictor: RatioPredictor | None = None,
+    **changed: object,
+) -> PigeonGenerator:
     embedder = FakeEmbedder()
     index = FakeIndex([f"item-{i}" for i in range(len(catalog))], embedder.embed(catalog))
     model = PaintingModel(pictures)
-    settings = GeneratorSettings(ratios=RATIOS, steps=3)
-    return PigeonGenerator(model, embedder, index, settings, clock_ms=lambda: 1234)  # type: ignore[arg-type]
+    settings = GeneratorSettings(**({"ratios": RATIOS, "steps": 3} | changed))  # type: ignore[arg-type]
+    return PigeonGenerator(
+        model,  # type: ignore[arg-type]
+        embedder,
+        index,
+        settings,
+        clock_ms=lambda: 1234,
+        predictor=predictor,
+    )
 
 
 def make_task(history: Sequence[Pixels], reference: Pixels | None) -> GenerationTask:
@@ -101,3 +119,56 @@ def test_blank_and_copied_pictures_are_named() -> None:
 def test_the_content_hash_tells_shapes_apart() -> None:
     flat = np.zeros((2, 3, 3), np.uint8)
     assert content_hash(flat) != content_hash(flat.reshape(3, 2, 3))
+
+
+def test_a_fixed_ratio_is_the_only_one_painted() -> None:
+    generator = make_generator([noise(1)], [noise(50)], ratio_choice=0.25)
+    (made,) = generator.generate([make_task([noise(10)], noise(2))])
+    assert generator.model.calls[0]["ratios"] == (0.25,)  # type: ignore[attr-defined]
+    assert made.provenance.reference_mask_ratio == 0.25
+    assert len(made.sweep) == 1
+
+
+def test_a_predicted_ratio_is_the_only_one_painted() -> None:
+    """Without weights the biases decide, and the middle ratio has the highest."""
+    task = make_task([noise(10)], noise(2))
+    history = [image.pixels for image in task.history]
+    num_features = len(ratio_features(FakeEmbedder(), history, task.reference_pixels))
+    predictor = RatioPredictor(
+        RATIOS,
+        np.zeros(num_features, np.float32),
+        np.ones(num_features, np.float32),
+        np.zeros((num_features, 3), np.float32),
+        np.array([0.1, 0.3, 0.2], np.float32),
+    )
+    generator = make_generator([noise(1)], [noise(50)], predictor, ratio_choice="predicted")
+    (made,) = generator.generate([task])
+    assert made.provenance.reference_mask_ratio == RATIOS[1]
+    assert len(made.sweep) == 1
+
+
+def test_a_predicted_ratio_needs_a_predictor() -> None:
+    with pytest.raises(SettingsError, match=r"Train one with: pigeon-recsys train ratio"):
+        make_generator([], [], ratio_choice="predicted")
+
+
+def test_tasks_are_painted_a_batch_at_a_time() -> None:
+    generator = make_generator([noise(1), noise(2), noise(3)], [noise(50)], batch_size=2)
+    assert len(generator.generate([make_task([noise(10)], None)] * 5)) == 5
+    assert generator.model.batches == [2, 2, 1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"ratio_choice": "best"}, "'sweep', 'predicted' or a number, got 'best'"),
+        ({"ratio_choice": 1.5}, "from 0 to 1, got 1.5"),
+        ({"ratios": (0.5, -0.1)}, "from 0 to 1, got -0.1"),
+        ({"ratios": ()}, "at least one reference-mask ratio, got none"),
+        ({"steps": -1}, "steps must be at least 0, got -1"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    ],
+)
+def test_impossible_settings_are_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        GeneratorSettings(**changed)  # type: ignore[arg-type]
