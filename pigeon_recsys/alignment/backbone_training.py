@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pigeon_recsys.alignment.examples import EMPTY, ItemTokens, draw_windows
+from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens, draw_windows
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, train
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.history.instruction import Instruction
@@ -49,18 +49,17 @@ class LanguageModules(nn.Module):
 
 def train_backbone(
     backbone: MiniBackbone,
-    items: ItemTokens,
-    windows: NDArray[np.int64],
-    validation: NDArray[np.int64],
-    instruction: Instruction,
+    examples: Examples,
     settings: LoopSettings,
     run: Path,
     batch_size: int,
+    instruction: Instruction,
 ) -> TrainReport:
     """Train the language model in place."""
+    items = examples.items
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
-        window_BW = draw_windows(windows, batch_size, generator)
+        window_BW = draw_windows(examples.train, batch_size, generator)
         captioned = bool(torch.rand((), generator=generator) < CAPTION_SHARE)
         keep = torch.rand(batch_size, generator=generator) < 0.5
         keep_share_B = torch.where(keep, KEEP_SHARE, 1.0)
@@ -70,11 +69,18 @@ def train_backbone(
         return {"loss": loss_W.mean(), "last_image_loss": loss_W[-1].detach()}
 
     def validate() -> dict[str, float]:
-        window_BW = validation[:VALIDATION_WINDOWS]
+        window_BW = examples.validation_sample(VALIDATION_WINDOWS)
         loss_W = document_loss(backbone, items, window_BW, instruction, captioned=False)
         return {"validation_loss": loss_W[-1].item()}
 
-    return train("backbone", LanguageModules(backbone), step_loss, settings, run, validate)
+    return train(
+        "backbone",
+        LanguageModules(backbone),
+        step_loss,
+        settings,
+        run,
+        validate if len(examples.validation) else None,
+    )
 
 
 def document_loss(
@@ -102,7 +108,7 @@ def document_loss(
         keep_BT = None
         if keep_share_B is not None:
             draw_BT = torch.rand(visual_BT.shape, generator=generator)
-            keep_BT = (draw_BT < keep_share_B[:, None]).float()
+            keep_BT = (draw_BT < keep_share_B[:, None]).float().to(visual_BT.device)
         parts.append(image_part(backbone, visual_BT, present_B, keep_BT))
     document = join(parts)
     hidden_BSD = backbone.hidden(document.embed_BSD, document.attend_BS)
@@ -127,10 +133,11 @@ def _picture_loss(
 
 def _pictures(items: ItemTokens, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     row_B = torch.from_numpy(rows)
-    return items.visual_NT[row_B.clamp(min=0)], row_B != EMPTY
+    return items.visual_NT[row_B.clamp(min=0)], (row_B != EMPTY).to(items.visual_NT.device)
 
 
 def _caption(backbone: MiniBackbone, items: ItemTokens, rows: NDArray[np.int64]) -> Part:
     texts = [items.words[row] if row != EMPTY else [] for row in rows]
     text_BL, has_text_BL = pad_texts(texts)
-    return Part(backbone.embed_text(text_BL), has_text_BL)
+    device = items.visual_NT.device
+    return Part(backbone.embed_text(text_BL.to(device)), has_text_BL.to(device))

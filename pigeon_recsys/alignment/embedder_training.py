@@ -18,6 +18,7 @@ from pigeon_recsys.alignment.embedder_data import EmbedderBatch, EmbedderData, d
 from pigeon_recsys.alignment.embedder_evaluation import evaluate_embedder
 from pigeon_recsys.alignment.embedder_loss import content_loss, taste_loss
 from pigeon_recsys.alignment.loop import LoopSettings, train
+from pigeon_recsys.alignment.processes import is_first, wait_for_all
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.files import check_writable_folder, write_text_atomic
@@ -94,13 +95,18 @@ class EmbedderTrainee(nn.Module):
 
 
 def train_embedder(
-    dataset: DatasetFolder, run: Path, settings: EmbedderSettings | None = None
+    dataset: DatasetFolder,
+    run: Path,
+    settings: EmbedderSettings | None = None,
+    loop: LoopSettings | None = None,
 ) -> dict[str, object]:
     """Train an encoder on a dataset and return what `embedder.json` then holds.
 
-    A run that was stopped goes on from its checkpoint.
+    A run that was stopped goes on from its checkpoint. The loop follows from the settings
+    unless it is given. A picture is told apart from those of its own micro batch only.
     """
     settings = settings or EmbedderSettings()
+    loop = loop or settings.loop
     check_writable_folder(run)
     data = EmbedderData.read(dataset, settings.encoder.image_size, settings.caption_attributes)
     torch.manual_seed(settings.seed)
@@ -109,8 +115,11 @@ def train_embedder(
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         return trainee.losses(draw_batch(data, settings.batch, generator), generator)
 
-    trained = train("embedder", trainee, step_loss, settings.loop, run)
-    weights_sha256 = save_image_encoder(trainee.encoder, run / WEIGHTS_FILE)
+    trained = train("embedder", trainee, step_loss, loop, run)
+    weights_sha256 = None
+    if is_first():
+        weights_sha256 = save_image_encoder(trainee.encoder, run / WEIGHTS_FILE)
+    wait_for_all()
     stored = load_image_encoder(run / WEIGHTS_FILE)  # judged as it will be used
     report: dict[str, object] = {
         "weights_sha256": weights_sha256,
@@ -122,7 +131,8 @@ def train_embedder(
         "train": trained.metrics,
         "validation": asdict(evaluate_embedder(stored, trainee.captions, data, dataset)),
     }
-    write_text_atomic(run / REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if is_first():
+        write_text_atomic(run / REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 

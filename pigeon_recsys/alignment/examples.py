@@ -9,6 +9,7 @@ Source: Pigeon, section 3.4: windows of six liked images, step one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,19 +35,48 @@ TOKENIZE_BATCH = 64
 
 @dataclass(frozen=True)
 class ItemTokens:
-    """Visual ids and words of every item, addressed by row."""
+    """Visual ids and words of every item, addressed by row; batches lie on the ids' device."""
 
     row: dict[str, int]
     visual_NT: Tensor
     words: tuple[list[int], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What the language model and Pigeon learn from: items, and windows that point into them."""
+
+    items: ItemTokens
+    train: NDArray[np.int64]  # (num_windows, WINDOW), of training users
+    validation: NDArray[np.int64]  # of other users; may be empty
+
+    @classmethod
+    def read(cls, dataset: DatasetFolder, items: ItemTokens) -> "Examples":
+        """Cut the dataset's histories into windows."""
+        return cls(
+            items,
+            liked_windows(dataset, items, "train"),
+            liked_windows(dataset, items, "validation"),
+        )
+
+    def validation_sample(self, count: int) -> NDArray[np.int64]:
+        """Return up to `count` validation windows, spread over all validation users."""
+        return spread(self.validation, count)
+
+
+def spread(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return up to `count` rows at even distances, so that neighbours do not crowd them."""
+    places = np.linspace(0, len(rows), min(count, len(rows)), endpoint=False, dtype=np.int64)
+    return rows[places]
+
+
 def tokenize_items(
     tokenizer: VisualTokenizer, backbone: Backbone, dataset: DatasetFolder, pixels: Pixels
 ) -> ItemTokens:
     """Return visual ids and words of the dataset's items; `pixels` aligns with `item_ids`."""
+    device = tokenizer.encoder_position.device
     chunks = [
-        tokenizer.encode(to_model_range(pixels[start : start + TOKENIZE_BATCH]))
+        tokenizer.encode(to_model_range(pixels[start : start + TOKENIZE_BATCH]).to(device))
         for start in range(0, len(pixels), TOKENIZE_BATCH)
     ]
     words = tuple(backbone.tokenize_text(dataset.item(i).instruction) for i in dataset.item_ids)
@@ -84,6 +114,7 @@ def reconstruction_batch(
     with_text_B: Sequence[bool] | Tensor | None = None,
 ) -> tuple[PromptBatch, Tensor]:
     """Return the prompt whose reference is the window's last image, and that target_BT."""
+    device = items.visual_NT.device
     history = torch.from_numpy(window_BW[:, :-1])
     target = torch.from_numpy(window_BW[:, -1])
     target_BT = items.visual_NT[target]
@@ -93,10 +124,10 @@ def reconstruction_batch(
     text_BL, has_text_BL = pad_texts(texts)
     batch = PromptBatch(
         history_BHT=items.visual_NT[history.clamp(min=0)],
-        present_BH=history != EMPTY,
-        text_BL=text_BL,
-        has_text_BL=has_text_BL,
+        present_BH=(history != EMPTY).to(device),
+        text_BL=text_BL.to(device),
+        has_text_BL=has_text_BL.to(device),
         reference_BT=target_BT,
-        has_reference_B=torch.ones(len(window_BW), dtype=torch.bool),
+        has_reference_B=torch.ones(len(window_BW), dtype=torch.bool, device=device),
     )
     return batch, target_BT

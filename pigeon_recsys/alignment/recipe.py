@@ -3,15 +3,30 @@
 A recipe is one of those shipped in `pigeon_recsys/recipes`, by name, or a file of your own.
 """
 
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from pigeon_recsys.alignment.loop import LoopSettings
+from pigeon_recsys.alignment.pair_making import PairSettings
+from pigeon_recsys.alignment.precision import Precision
+from pigeon_recsys.alignment.preference_loss import LossKind, PreferenceLoss
+from pigeon_recsys.alignment.stage2 import PreferenceSettings
 from pigeon_recsys.errors import SettingsError
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+LOOP_FIELDS = {field.name for field in fields(LoopSettings)} - {"seed"}
 
 
 class _Strict(BaseModel):
@@ -19,22 +34,70 @@ class _Strict(BaseModel):
 
 
 class StageRecipe(_Strict):
-    """How one stage is trained."""
+    """How one stage is trained; a step sees `batch_size` times `accumulate` examples."""
 
     steps: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
     warmup_steps: PositiveInt = 50
     weight_decay: float = Field(default=0.01, ge=0)
+    accumulate: PositiveInt = 1
+    precision: Precision = "fp32"
+    patience: PositiveInt | None = None
+    log_every: PositiveInt = 25
+    validate_every: PositiveInt = 250
+    save_every: PositiveInt = 250
+    samples_every: PositiveInt = 1000
 
     def loop(self, seed: int) -> LoopSettings:
         """Return the settings of the train loop."""
-        return LoopSettings(
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            warmup_steps=self.warmup_steps,
-            weight_decay=self.weight_decay,
-            seed=seed,
+        return LoopSettings(seed=seed, **self.model_dump(include=LOOP_FIELDS))
+
+    def loop_given(self, default: LoopSettings) -> LoopSettings:
+        """Return `default` with what this recipe states in so many words."""
+        stated = self.model_dump(include=LOOP_FIELDS, exclude_unset=True)
+        return replace(default, **stated)
+
+
+class PairsRecipe(_Strict):
+    """How preference pairs are made; `PairSettings` says what each setting does."""
+
+    windows: PositiveInt = 2000
+    validation_windows: int = Field(default=64, ge=0)
+    batch_size: PositiveInt = 8
+    reference_weight: float = Field(default=0.0, ge=0, le=1)
+    references: Literal["own", "other"] = "own"
+    temperature: PositiveFloat = 0.5  # at 0 all pictures without a mask are alike
+    top_k: PositiveInt = 50
+    steps: int = Field(default=4, ge=0)
+
+    def settings(self, seed: int) -> PairSettings:
+        """Return the settings of the job."""
+        return PairSettings(seed=seed, **self.model_dump())
+
+
+class Stage2Recipe(StageRecipe):
+    """How preferences are aligned; `PreferenceLoss` and `PreferenceSettings` say more."""
+
+    loss: LossKind = "sigmoid"
+    beta: PositiveFloat = 0.1
+    label_smoothing: float = Field(default=0.0, ge=0)
+    min_margin: float = Field(default=0.0, ge=0)
+    sft_weight: float = Field(default=0.0, ge=0)
+    drops_first_token: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> "Stage2Recipe":
+        self.preference()
+        return self
+
+    def preference(self) -> PreferenceSettings:
+        """Return what is minimised. Raises `SettingsError` for settings that exclude another."""
+        return PreferenceSettings(
+            loss=PreferenceLoss(self.loss, self.beta, self.label_smoothing),
+            min_margin=self.min_margin,
+            sft_weight=self.sft_weight,
+            drops_first_token=self.drops_first_token,
         )
 
 
@@ -65,6 +128,8 @@ class Recipe(_Strict):
     refiner: StageRecipe
     backbone: StageRecipe
     stage1: StageRecipe
+    pairs: PairsRecipe | None = None  # without these two, training ends with stage 1
+    stage2: Stage2Recipe | None = None
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -9,42 +9,68 @@ U(0, 1), and the target. Source: Pigeon, section 3.4.
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pigeon_recsys.alignment.examples import ItemTokens, draw_windows, reconstruction_batch
+from pigeon_recsys.alignment.examples import Examples, draw_windows, reconstruction_batch
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, train
+from pigeon_recsys.backbones.pixel_range import to_pixels
 from pigeon_recsys.model.pigeon import Pigeon
+from pigeon_recsys.model.sampling import Sampling
+from pigeon_recsys.records import Pixels
+
+# B rows, W window length, T tokens per image, R reference-mask ratios
 
 VALIDATION_WINDOWS = 64
 VALIDATION_RATIO = 0.5
 TEXT_SHARE = 0.9  # of windows whose reference comes with its words
+NUM_SAMPLES = 4  # pictures on a sample sheet
+SAMPLE_STEPS = 4  # of the refiner
 
 
 def train_stage1(
-    pigeon: Pigeon,
-    items: ItemTokens,
-    windows: NDArray[np.int64],
-    validation: NDArray[np.int64],
-    settings: LoopSettings,
-    run: Path,
-    batch_size: int,
+    pigeon: Pigeon, examples: Examples, settings: LoopSettings, run: Path, batch_size: int
 ) -> TrainReport:
     """Train Pigeon's own weights in place; the backbone's stay as they are."""
+    items = examples.items
+    device = items.visual_NT.device
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
-        window_BW = draw_windows(windows, batch_size, generator)
+        window_BW = draw_windows(examples.train, batch_size, generator)
         with_text_B = torch.rand(batch_size, generator=generator) < TEXT_SHARE
         batch, target_BT = reconstruction_batch(items, window_BW, with_text_B)
-        ratio_B = torch.rand(batch_size, generator=generator)
+        ratio_B = torch.rand(batch_size, generator=generator).to(device)
         return {"loss": pigeon.reconstruction_loss(batch, target_BT, ratio_B, generator)}
 
     def validate() -> dict[str, float]:
-        batch, target_BT = reconstruction_batch(items, validation[:VALIDATION_WINDOWS])
-        ratio_B = torch.full((len(target_BT),), VALIDATION_RATIO)
-        loss = pigeon.reconstruction_loss(batch, target_BT, ratio_B, generator=None)
+        window_BW = examples.validation_sample(VALIDATION_WINDOWS)
+        batch, target_BT = reconstruction_batch(items, window_BW)
+        ratio_B = torch.full((len(target_BT),), VALIDATION_RATIO, device=device)
+        is_random = pigeon.config.mask.kind == "random"  # only that ablation draws here
+        generator = torch.Generator().manual_seed(settings.seed) if is_random else None
+        loss = pigeon.reconstruction_loss(batch, target_BT, ratio_B, generator)
         return {"validation_loss": loss.item()}
 
-    return train("stage1", pigeon, step_loss, settings, run, validate)
+    has_validation = len(examples.validation) > 0
+    return train(
+        "stage1",
+        pigeon,
+        step_loss,
+        settings,
+        run,
+        validate if has_validation else None,
+        (lambda: sample_sheet(pigeon, examples)) if has_validation else None,
+    )
+
+
+def sample_sheet(pigeon: Pigeon, examples: Examples) -> list[Pixels]:
+    """Return targets of validation windows and, beside them, what Pigeon makes of each window."""
+    window_BW = examples.validation_sample(NUM_SAMPLES)
+    batch, target_BT = reconstruction_batch(examples.items, window_BW)
+    ratio_BR = torch.full((len(target_BT), 1), VALIDATION_RATIO, device=target_BT.device)
+    generators = [torch.Generator().manual_seed(row) for row in range(len(target_BT))]
+    written = pigeon.write(batch, ratio_BR, Sampling(), generators)
+    return [
+        to_pixels(pigeon.backbone.detokenize(visual_BT, SAMPLE_STEPS, generators))
+        for visual_BT in (target_BT, written.visual_BRT[:, 0])
+    ]

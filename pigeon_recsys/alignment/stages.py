@@ -5,14 +5,17 @@
     backbone  -> RUN/backbone/language_model.safetensors, text_tokenizer.json, backbone.json
     stage1    -> RUN/pigeon.safetensors, pigeon.json
     embedder  -> RUN/embedder.safetensors, embedder.json
+    pairs     -> RUN/pairs.parquet; RUN/stage1/ keeps the two files of stage 1
+    stage2    -> RUN/pigeon.safetensors, pigeon.json, in place of stage 1's
 
 A stage reads what the earlier ones wrote, so each can be run, resumed or repeated alone.
-`RUN/stages.json` records each stage with the recipe and the data it was trained on.
+`stage_record.py` says what else is there: settings, versions, what each stage was made from.
 """
 
-import json
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,15 @@ import torch
 
 from pigeon_recsys.alignment.backbone_training import train_backbone
 from pigeon_recsys.alignment.embedder_training import EmbedderSettings, train_embedder
-from pigeon_recsys.alignment.examples import liked_windows, tokenize_items
+from pigeon_recsys.alignment.examples import Examples, ItemTokens, tokenize_items
 from pigeon_recsys.alignment.loop import TrainReport
+from pigeon_recsys.alignment.pair_making import PairMaker, make_pairs
+from pigeon_recsys.alignment.pairs import PAIRS_FILE, pair_metrics, read_pairs
+from pigeon_recsys.alignment.processes import is_first, training_device, wait_for_all
 from pigeon_recsys.alignment.recipe import Recipe
 from pigeon_recsys.alignment.stage1 import train_stage1
+from pigeon_recsys.alignment.stage2 import train_stage2
+from pigeon_recsys.alignment.stage_record import is_done, origin_of, record_end, record_start
 from pigeon_recsys.alignment.tokenizer_training import train_refiner, train_tokenizer
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone, MiniConfig
 from pigeon_recsys.backbones.mini.refiner import Refiner, RefinerConfig
@@ -32,16 +40,28 @@ from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer, Visua
 from pigeon_recsys.backbones.weights import load_weights, save_weights
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pixel_table import PixelTable
-from pigeon_recsys.files import write_text_atomic
+from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.history.instruction import Instruction
-from pigeon_recsys.model.checkpoint import save_pigeon
+from pigeon_recsys.model.checkpoint import (
+    STAGE1_FOLDER,
+    holds_stage2,
+    keep_stage1,
+    load_pigeon,
+    save_pigeon,
+    training_record,
+)
+from pigeon_recsys.model.image_encoder import load_image_encoder
 from pigeon_recsys.model.pigeon import Pigeon, PigeonConfig
+from pigeon_recsys.records import Pixels
 
 logger = logging.getLogger(__name__)
 
-RECORD_FILE = "stages.json"
 TOKENIZER_FILE = Path("backbone") / "tokenizer.safetensors"
 REFINER_FILE = Path("backbone") / "refiner.safetensors"
+LANGUAGE_FILE = Path("backbone") / "language_model.safetensors"
+EMBEDDER_FILE = Path("embedder.safetensors")
+STAGE1_FILE = Path(STAGE1_FOLDER) / "pigeon.safetensors"
+PIGEON_FILES = (TOKENIZER_FILE, REFINER_FILE, LANGUAGE_FILE, STAGE1_FILE)
 
 
 def tokenizer_config(recipe: Recipe) -> VisualTokenizerConfig:
@@ -57,25 +77,27 @@ def pixel_table(recipe: Recipe, dataset: DatasetFolder) -> PixelTable:
 def run_tokenizer(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     """Train the visual tokenizer."""
     torch.manual_seed(recipe.seed)
-    tokenizer = VisualTokenizer(tokenizer_config(recipe))
+    tokenizer = VisualTokenizer(tokenizer_config(recipe)).to(training_device())
     pixels = pixel_table(recipe, dataset).pixels
     stage = recipe.tokenizer
     report = train_tokenizer(tokenizer, pixels, stage.loop(recipe.seed), run, stage.batch_size)
-    save_weights(run / TOKENIZER_FILE, tokenizer.state_dict())
+    if is_first():
+        save_weights(run / TOKENIZER_FILE, tokenizer.state_dict())
     return report
 
 
 def run_refiner(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     """Train the refiner on top of the run's tokenizer."""
     torch.manual_seed(recipe.seed)
-    tokenizer = trained_tokenizer(recipe, run)
-    refiner = Refiner(RefinerConfig())
+    tokenizer = trained_tokenizer(recipe, run).to(training_device())
+    refiner = Refiner(RefinerConfig()).to(training_device())
     pixels = pixel_table(recipe, dataset).pixels
     stage = recipe.refiner
     report = train_refiner(
         refiner, tokenizer, pixels, stage.loop(recipe.seed), run, stage.batch_size
     )
-    save_weights(run / REFINER_FILE, refiner.state_dict())
+    if is_first():
+        save_weights(run / REFINER_FILE, refiner.state_dict())
     return report
 
 
@@ -93,50 +115,98 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     texts = learn_text_tokenizer(_training_texts(dataset))
     backbone = MiniBackbone(_mini_config(recipe), texts)
     backbone.tokenizer = trained_tokenizer(recipe, run)
-    pixels = pixel_table(recipe, dataset).pixels
-    items = tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
+    backbone.to(training_device())
+    examples = read_examples(recipe, dataset, backbone)
     stage = recipe.backbone
     report = train_backbone(
-        backbone,
-        items,
-        liked_windows(dataset, items, "train"),
-        liked_windows(dataset, items, "validation"),
-        Instruction(),
-        stage.loop(recipe.seed),
-        run,
-        stage.batch_size,
+        backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction()
     )
     rebuild = f"pigeon-recsys train refiner --data DIR --out {run}"
     load_weights(run / REFINER_FILE, backbone.refiner, rebuild=rebuild)
-    backbone.save(run / "backbone")
+    if is_first():
+        backbone.save(run / "backbone")
     return report
+
+
+def read_examples(recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone) -> Examples:
+    """Return the dataset as ids and windows, on the backbone's device."""
+    pixels = pixel_table(recipe, dataset).pixels
+    items = tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
+    return Examples.read(dataset, items)
 
 
 def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     """Train Pigeon's own weights on the run's backbone."""
     torch.manual_seed(recipe.seed)
-    backbone = MiniBackbone.load(run / "backbone")
-    items = tokenize_items(
-        backbone.tokenizer, backbone, dataset, pixel_table(recipe, dataset).pixels
-    )
-    pigeon = Pigeon(backbone, PigeonConfig())
+    backbone = MiniBackbone.load(run / "backbone").to(training_device())
+    examples = read_examples(recipe, dataset, backbone)
+    pigeon = Pigeon(backbone, PigeonConfig()).to(training_device())
     stage = recipe.stage1
-    report = train_stage1(
-        pigeon,
-        items,
-        liked_windows(dataset, items, "train"),
-        liked_windows(dataset, items, "validation"),
-        stage.loop(recipe.seed),
-        run,
-        stage.batch_size,
-    )
+    report = train_stage1(pigeon, examples, stage.loop(recipe.seed), run, stage.batch_size)
     training = {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "recipe": recipe.model_dump(),
         "stage1": report.metrics,
     }
-    save_pigeon(run, pigeon, training)
+    if is_first():
+        save_pigeon(run, pigeon, training)
+        keep_stage1(run)
+    return report
+
+
+@dataclass(frozen=True)
+class Stage1:
+    """What preference alignment starts from: the run's stage 1, and the data as ids and pixels."""
+
+    pigeon: Pigeon
+    training: dict[str, Any]
+    items: ItemTokens
+    pixels: Pixels
+
+    @classmethod
+    def read(cls, recipe: Recipe, dataset: DatasetFolder, run: Path) -> "Stage1":
+        """Load it from `RUN/stage1`, where the first process puts it aside if need be."""
+        if is_first():
+            keep_stage1(run)
+        wait_for_all()
+        pigeon = load_pigeon(run / STAGE1_FOLDER).to(training_device())
+        backbone, pixels = pigeon.backbone, pixel_table(recipe, dataset).pixels
+        assert isinstance(backbone, MiniBackbone)
+        items = tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
+        return cls(pigeon, training_record(run / STAGE1_FOLDER), items, pixels)
+
+
+def run_pairs(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
+    """Make preference pairs with the run's stage 1, and score them by its embedder."""
+    assert recipe.pairs is not None
+    started = time.monotonic()
+    stage1 = Stage1.read(recipe, dataset, run)
+    settings = recipe.pairs.settings(recipe.seed)
+    encoder = load_image_encoder(run / EMBEDDER_FILE)
+    maker = PairMaker(stage1.pigeon, encoder, stage1.items, stage1.pixels, settings)
+    examples = Examples.read(dataset, stage1.items)
+    source = origin_of("pairs", recipe, dataset, run, STAGES["pairs"].reads)
+    metrics = pair_metrics(make_pairs(maker, examples.train, examples.validation, run, source))
+    return TrainReport(int(metrics["pairs"]), time.monotonic() - started, metrics)
+
+
+def run_stage2(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
+    """Align the run's stage 1 with its preference pairs."""
+    assert recipe.stage2 is not None
+    stage, stage1 = recipe.stage2, Stage1.read(recipe, dataset, run)
+    report = train_stage2(
+        stage1.pigeon,
+        stage1.items,
+        read_pairs(run / PAIRS_FILE, stage1.items, "train"),
+        read_pairs(run / PAIRS_FILE, stage1.items, "validation"),
+        stage.preference(),
+        stage.loop(recipe.seed),
+        run,
+        stage.batch_size,
+    )
+    if is_first():
+        save_pigeon(run, stage1.pigeon, stage1.training | {"stage2": report.metrics})
     return report
 
 
@@ -149,57 +219,56 @@ def run_embedder(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
         learning_rate=stage.learning_rate,
         seed=recipe.seed,
     )
-    report: dict[str, Any] = train_embedder(dataset, run, settings)
+    report: dict[str, Any] = train_embedder(dataset, run, settings, stage.loop_given(settings.loop))
     return TrainReport(stage.steps, report["seconds"], report["validation"])
 
 
-STAGES: dict[str, Callable[[Recipe, DatasetFolder, Path], TrainReport]] = {
-    "embedder": run_embedder,
-    "tokenizer": run_tokenizer,
-    "refiner": run_refiner,
-    "backbone": run_backbone,
-    "stage1": run_stage1,
+@dataclass(frozen=True)
+class Stage:
+    """What trains a stage, and which files of the run folder it reads to do so."""
+
+    train: Callable[[Recipe, DatasetFolder, Path], TrainReport]
+    reads: tuple[Path, ...] = ()
+    holds: Callable[[Path], bool] = lambda run: True  # whether later training left it in place
+
+
+STAGES = {
+    "embedder": Stage(run_embedder),
+    "tokenizer": Stage(run_tokenizer),
+    "refiner": Stage(run_refiner, reads=(TOKENIZER_FILE,)),
+    "backbone": Stage(run_backbone, reads=(TOKENIZER_FILE,)),
+    "stage1": Stage(run_stage1, reads=(TOKENIZER_FILE, LANGUAGE_FILE)),
+    "pairs": Stage(run_pairs, reads=(*PIGEON_FILES, EMBEDDER_FILE)),
+    "stage2": Stage(run_stage2, reads=(*PIGEON_FILES, Path(PAIRS_FILE)), holds=holds_stage2),
 }
 
 
 def run_stage(name: str, recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
-    """Run one stage and record it."""
-    report = STAGES[name](recipe, dataset, run)
-    record = _record(run)
-    record[name] = _made_from(name, recipe, dataset) | {
-        "seconds": round(report.seconds, 1),
-        "metrics": report.metrics,
-    }
-    write_text_atomic(run / RECORD_FILE, json.dumps(record, indent=2) + "\n")
+    """Run one stage and record it. Raises `ArtifactError` on a checkpoint of another training."""
+    if getattr(recipe, name) is None:
+        raise SettingsError(f"the recipe has no part {name}. Add it, or choose another recipe.")
+    origin = origin_of(name, recipe, dataset, run, STAGES[name].reads)
+    record_start(run, name, origin)
+    report = STAGES[name].train(recipe, dataset, run)
+    if is_first():
+        record_end(run, name, origin, report)
+    wait_for_all()
     return report
 
 
 def run_all(recipe: Recipe, dataset: DatasetFolder, run: Path) -> dict[str, TrainReport]:
-    """Run the stages in order; those recorded with this recipe and data are left out."""
+    """Run the stages in order; those recorded with this recipe, data and inputs are left out."""
     reports: dict[str, TrainReport] = {}
-    for name in STAGES:
-        done = _record(run).get(name, {})
-        if not reports and _made_from(name, recipe, dataset).items() <= done.items():
-            logger.info("%s is trained already in %s", name, run)
+    for name, stage in STAGES.items():
+        if getattr(recipe, name) is None:
             continue
-        reports[name] = run_stage(name, recipe, dataset, run)
+        if stage.holds(run) and is_done(
+            run, name, origin_of(name, recipe, dataset, run, stage.reads)
+        ):
+            logger.info("%s is trained already in %s", name, run)
+        else:
+            reports[name] = run_stage(name, recipe, dataset, run)
     return reports
-
-
-def _record(run: Path) -> dict[str, Any]:
-    path = run / RECORD_FILE
-    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return record
-
-
-def _made_from(name: str, recipe: Recipe, dataset: DatasetFolder) -> dict[str, Any]:
-    return {
-        "fingerprint": dataset.fingerprint,
-        "recipe": getattr(recipe, name).model_dump(),
-        "image": recipe.image.model_dump(),
-        "language": recipe.language.model_dump(),
-        "seed": recipe.seed,
-    }
 
 
 def _mini_config(recipe: Recipe) -> MiniConfig:

@@ -10,15 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pigeon_recsys.alignment.examples import spread
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, train
+from pigeon_recsys.alignment.precision import device_of
 from pigeon_recsys.backbones.mini.refiner import Refiner
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
-from pigeon_recsys.backbones.pixel_range import to_model_range
+from pigeon_recsys.backbones.pixel_range import to_model_range, to_pixels
 from pigeon_recsys.records import Pixels
 
 # B images, C colours, H height, W width
 
 EDGE_WEIGHT = 0.5  # weight of the gradient error: outlines carry the drawing
+NUM_SAMPLES = 8  # pictures on a sample sheet
+SAMPLE_STEPS = 4  # of the refiner
 TYPICAL_BATCH = 8  # many small steps: a CPU core learns faster from them than from few large ones
 
 
@@ -37,14 +41,19 @@ def train_tokenizer(
     batch_size: int = TYPICAL_BATCH,
 ) -> TrainReport:
     """Train encoder, quantizer and decoder to reconstruct `pixels` (N, H, W, 3)."""
+    device = device_of(tokenizer)
+    shown = spread(pixels, NUM_SAMPLES)
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
-        target = _draw(pixels, batch_size, generator)
+        target = _draw(pixels, batch_size, generator).to(device)
         painted = tokenizer(target)
         mae = functional.l1_loss(painted.detach(), target)
         return {"loss": reconstruction_loss(painted, target), "mae": mae}
 
-    return train("tokenizer", tokenizer, step_loss, settings, run)
+    def samples() -> list[Pixels]:
+        return [shown, to_pixels(tokenizer(to_model_range(shown).to(device)))]
+
+    return train("tokenizer", tokenizer, step_loss, settings, run, samples=samples)
 
 
 def train_refiner(
@@ -57,13 +66,20 @@ def train_refiner(
 ) -> TrainReport:
     """Train the refiner to sharpen what the frozen tokenizer paints of `pixels`."""
     tokenizer.requires_grad_(False).eval()
+    device = device_of(refiner)
+    shown = spread(pixels, NUM_SAMPLES)
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
-        clean = _draw(pixels, batch_size, generator)
+        clean = _draw(pixels, batch_size, generator).to(device)
         soft = tokenizer.paint(tokenizer.encode(clean))
         return {"loss": refiner.loss(clean, soft, generator)}
 
-    return train("refiner", refiner, step_loss, settings, run)
+    def samples() -> list[Pixels]:
+        soft = tokenizer.paint(tokenizer.encode(to_model_range(shown).to(device)))
+        noise = torch.randn(soft.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        return [shown, to_pixels(soft), to_pixels(refiner.sample(soft, SAMPLE_STEPS, noise))]
+
+    return train("refiner", refiner, step_loss, settings, run, samples=samples)
 
 
 def _draw(pixels: Pixels, batch_size: int, generator: torch.Generator) -> Tensor:

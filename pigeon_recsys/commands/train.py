@@ -1,4 +1,9 @@
-"""`pigeon-recsys train`: one stage, or all of them in order."""
+"""`pigeon-recsys train`: one stage, or all of them in order.
+
+Several processes share out each step when torchrun starts them:
+
+    torchrun --nproc_per_node 2 -m pigeon_recsys.cli train all --data DIR --out RUN
+"""
 
 import argparse
 from dataclasses import asdict
@@ -6,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pigeon_recsys.cli import add_common_arguments
+from pigeon_recsys.commands import train_baseline, train_evaluator, train_ratio
 
 STAGES = {
     "all": "every stage in order, those already done left out",
@@ -14,6 +20,8 @@ STAGES = {
     "refiner": "the diffusion half of the detokenizer",
     "backbone": "the language model",
     "stage1": "masked preference reconstruction: Pigeon's own modules",
+    "pairs": "preference pairs: generated images, the best of each sweep against the worst",
+    "stage2": "pairwise preference alignment: the adapter learns from the pairs",
 }
 
 
@@ -36,6 +44,9 @@ def register(commands: Any) -> None:
         add_common_arguments(parser)
         parser.set_defaults(run=run_stage)
     _register_judge(stages)
+    train_baseline.register(stages)
+    train_evaluator.register(stages)
+    train_ratio.register(stages)
 
 
 def _register_judge(stages: Any) -> None:
@@ -54,7 +65,7 @@ def _register_judge(stages: Any) -> None:
 
 def run_stage(args: argparse.Namespace) -> dict[str, Any]:
     """Train one stage or all."""
-    from pigeon_recsys.alignment import stages
+    from pigeon_recsys.alignment import processes, stages
     from pigeon_recsys.alignment.recipe import load_recipe
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.files import check_writable_folder
@@ -62,10 +73,14 @@ def run_stage(args: argparse.Namespace) -> dict[str, Any]:
     recipe = load_recipe(args.recipe)
     check_writable_folder(args.out)
     dataset = DatasetFolder.open(args.data)
-    if args.stage == "all":
-        reports = stages.run_all(recipe, dataset, args.out)
-    else:
-        reports = {args.stage: stages.run_stage(args.stage, recipe, dataset, args.out)}
+    with processes.joined():
+        if args.stage == "all":
+            reports = stages.run_all(recipe, dataset, args.out)
+        else:
+            reports = {args.stage: stages.run_stage(args.stage, recipe, dataset, args.out)}
+        if not processes.is_first():
+            args.json = None  # one process reports for all
+            return {}
     for stage, report in reports.items():
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
         print(f"{stage}: {report.seconds:.0f} s, {metrics}")

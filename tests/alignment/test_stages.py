@@ -4,18 +4,27 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import torch
 
 from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_items
-from pigeon_recsys.alignment.recipe import Recipe, StageRecipe, load_recipe
-from pigeon_recsys.alignment.stages import STAGES, pixel_table, run_all
+from pigeon_recsys.alignment.recipe import (
+    PairsRecipe,
+    Recipe,
+    Stage2Recipe,
+    StageRecipe,
+    load_recipe,
+)
+from pigeon_recsys.alignment.stages import STAGES, pixel_table, run_all, run_stage
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import user_split
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.errors import ArtifactError, SettingsError
-from pigeon_recsys.model.decode import Sampling
+from pigeon_recsys.model.checkpoint import load_pigeon, training_record
 from pigeon_recsys.model.inference import PigeonModel
+from pigeon_recsys.model.sampling import Sampling
 
 
 def stage(steps: int, batch_size: int) -> StageRecipe:
@@ -28,6 +37,8 @@ RECIPE = Recipe(
     refiner=stage(2, 4),
     backbone=stage(3, 2),
     stage1=stage(2, 2),
+    pairs=PairsRecipe(windows=4, validation_windows=2, batch_size=4, steps=0, temperature=1.0),
+    stage2=Stage2Recipe(steps=2, batch_size=2, learning_rate=1e-2),
 )
 
 
@@ -70,6 +81,34 @@ def test_a_trained_run_paints_the_same_pictures_each_time(world: DatasetFolder, 
     first, again = paint(), paint()
     assert [picture.shape for picture in first] == [(72, 72, 3)] * 2
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_an_aligned_run_serves_both_stages(world: DatasetFolder, run: Path) -> None:
+    """The product reads stage 2; stage 1 stays beside it, on the same backbone."""
+    aligned, before = load_pigeon(run), load_pigeon(run / "stage1")
+    other = {
+        name
+        for name, weight in aligned.own_state().items()
+        if not torch.equal(weight, before.own_state()[name])
+    }
+    assert other
+    assert all("lora_" in name for name in other)
+    assert {"stage1", "stage2"} <= training_record(run).keys()
+    assert PigeonModel.load(run).version != PigeonModel.load(run / "stage1").version
+
+
+def test_pairs_are_of_users_of_their_split(world: DatasetFolder, run: Path) -> None:
+    for row in pq.read_table(run / "pairs.parquet").to_pylist():
+        window = (*row["history"], row["reference"])
+        users = [u for u in world.user_ids if user_split(u) == row["split"]]
+        liked = [world.history(u).liked for u in users]
+        assert any(window == ids[k : k + len(window)] for ids in liked for k in range(len(ids)))
+
+
+def test_a_stage_that_the_recipe_leaves_out_is_refused(world: DatasetFolder, run: Path) -> None:
+    short = RECIPE.model_copy(update={"stage2": None})
+    with pytest.raises(SettingsError, match="the recipe has no part stage2. Add it, or choose"):
+        run_stage("stage2", short, world, run)
 
 
 def test_only_training_users_make_training_windows(world: DatasetFolder, run: Path) -> None:
@@ -131,6 +170,11 @@ def test_an_unknown_recipe_lists_those_that_exist() -> None:
         SettingsError, match="no recipe 'wrold'.*quick-poster, quick-sticker, world"
     ):
         load_recipe("wrold")
+
+
+def test_a_recipe_whose_stage2_settings_exclude_another_is_refused() -> None:
+    with pytest.raises(SettingsError, match="label_smoothing 0.1 has no effect on hinge"):
+        Stage2Recipe(steps=1, batch_size=1, learning_rate=1.0, loss="hinge", label_smoothing=0.1)
 
 
 def test_every_fault_of_a_recipe_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`pigeon-recsys train` and `evaluate`: what a person meets."""
+"""`pigeon-recsys train`: what a person meets."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 
 from pigeon_recsys.cli import main
 from pigeon_recsys.datasets.world import generate_world
-from pigeon_recsys.evaluation.sticker_trial import USERS_TRUTH
 
 RECIPE = """
 embedder: {steps: 1, batch_size: 8, learning_rate: 1.0e-3}
@@ -52,23 +51,3 @@ def test_an_unknown_recipe_is_bad_usage(
     arguments = ["--data", str(world), "--out", str(tmp_path), "--recipe", "wrold"]
     assert main(["train", "all", *arguments]) == 2
     assert "there is no recipe 'wrold'" in capsys.readouterr().err
-
-
-def test_evaluate_judges_own_and_swapped_histories(world: Path, tmp_path: Path) -> None:
-    out = tmp_path / "found"
-    assert main(["evaluate", "--data", str(world), "--out", str(out), "--users", "2"]) == 0
-    found = json.loads((out / "personalization.json").read_text())
-    assert found["users"] == 2
-    sources = {name.split("/")[0] for name in found["measures"]}
-    assert sources == {"content", "style", "swapped_style", "chance_style"}
-    assert (out / "contact_sheet.png").stat().st_size > 1000
-
-
-def test_evaluate_needs_a_world_with_its_truth(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "world"
-    generate_world(folder, num_items=60, num_users=5, seed=4, size=64)
-    (folder / USERS_TRUTH).unlink()
-    assert main(["evaluate", "--data", str(folder), "--out", str(tmp_path / "out")]) == 2
-    assert "there is no truth to judge by" in capsys.readouterr().err

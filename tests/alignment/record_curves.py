@@ -1,0 +1,58 @@
+"""Short loss curves of every stage, recorded so that a change of training shows itself.
+
+Record them anew, when a change is meant, with: python -m tests.alignment.record_curves
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from pigeon_recsys.alignment.recipe import ImageRecipe, LanguageRecipe, Recipe, StageRecipe
+from pigeon_recsys.alignment.run_record import read_metrics
+from pigeon_recsys.alignment.stages import run_stage
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.world import generate_world
+
+CURVES = Path(__file__).parent / "curves"
+STEPS = 6
+
+
+def tiny(batch_size: int) -> StageRecipe:
+    """Return a stage of a few steps that logs each of them."""
+    return StageRecipe(
+        steps=STEPS, batch_size=batch_size, learning_rate=1e-3, warmup_steps=2, log_every=1
+    )
+
+
+RECIPE = Recipe(
+    image=ImageRecipe(height=24, width=24),
+    language=LanguageRecipe(dim=32, num_layers=1, num_heads=2, feed_forward=48),
+    embedder=tiny(16),
+    tokenizer=tiny(4),
+    refiner=tiny(4),
+    backbone=tiny(2),
+    stage1=tiny(2),
+)
+STAGES = ("embedder", "tokenizer", "refiner", "backbone", "stage1")  # in their order
+
+
+def train_curves(folder: Path) -> dict[str, list[float]]:
+    """Train all stages on a tiny world inside `folder`; return each one's loss by step."""
+    generate_world(folder / "data", num_items=60, num_users=40, seed=3, size=64)
+    dataset = DatasetFolder.open(folder / "data")
+    for stage in STAGES:
+        run_stage(stage, RECIPE, dataset, folder / "run")
+    rows = read_metrics(folder / "run")
+    return {stage: [row["loss"] for row in rows if row["stage"] == stage] for stage in STAGES}
+
+
+def main() -> None:
+    """Write one file a stage."""
+    CURVES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for stage, losses in train_curves(Path(folder)).items():
+            (CURVES / f"{stage}.json").write_text(json.dumps(losses) + "\n")
+
+
+if __name__ == "__main__":
+    main()
