@@ -33,8 +33,8 @@ def main() -> None:
         folder = Path(name)
         world, found = str(folder / "world"), str(folder / "found")
         assert run_command(["data", "world", "--out", world, *sizes]) == 0
-        users = ["--users", str(args.users)]
-        assert run_command(["evaluate", "--data", world, "--out", found, *users]) == 0
+        asked = ["--users", str(args.users), "--methods", "own", "swapped"]
+        assert run_command(["evaluate", "--data", world, "--out", found, *asked]) == 0
         figures = json.loads((folder / "found" / "personalization.json").read_text())
     settings = {"world_seed": WORLD_SEED, "world_items": WORLD_ITEMS, "world_users": WORLD_USERS}
     write_result(args.out, "Is the personalization real?", settings, figures)

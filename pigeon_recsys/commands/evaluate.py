@@ -1,47 +1,75 @@
-"""`pigeon-recsys evaluate`: is the personalization real, on users never trained on?"""
+"""`pigeon-recsys evaluate`: is the personalization real, held against controls?"""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from pigeon_recsys.cli import add_common_arguments
-
-SHEET_ROWS = 12
+from pigeon_recsys.commands import evaluate_human
+from pigeon_recsys.errors import SettingsError
 
 
 def register(commands: Any) -> None:
     """Add `evaluate` to the command line."""
     parser = commands.add_parser(
         "evaluate",
-        help="judge generated stickers by the planted truth",
-        description="Generate stickers for users of a sticker world, once from their own history "
-        "and once from another user's, and let the factor classifiers judge both. Use a world "
-        "whose seed trained nothing.",
+        help="measure generated pictures beside controls",
+        description="Generate pictures for users never trained on, and measure them beside "
+        "controls: no history, a swapped user, a shuffled reference, retrieval, copies and the "
+        "ground truth where the data knows it. Networks are named by hub id or path; where none "
+        "is, the stand-in of `train evaluator` takes its place and the table says so.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="a sticker world")
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder to write")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="dataset folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--weights", type=Path, metavar="RUN", help="instead of the shipped ones")
-    parser.add_argument("--users", type=int, default=200, help="how many users to ask for")
+    parser.add_argument("--users", type=int, help="how many; 200, or all where there are fewer")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="METHOD",
+        help="some of: own no-history swapped shuffled retrieval history-copy reference-copy truth "
+        "(together: controls); backbone pmg textual-inversion dreambooth ip-adapter stage1 "
+        "(together: baselines); all. The controls where none is named",
+    )
+    parser.add_argument(
+        "--baselines", type=Path, metavar="DIR", help="what `train baseline` has written"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of users, references and images")
+    _add_networks(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
+    evaluate_human.register(parser.add_subparsers(dest="evaluate_command", metavar="COMMAND"))
+
+
+def _add_networks(parser: argparse.ArgumentParser) -> None:
+    networks = parser.add_argument_group("networks that evaluate; none of them may select")
+    networks.add_argument(
+        "--clip", metavar="NAME", help="CLIP, e.g. laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+    )
+    networks.add_argument("--dino", metavar="NAME", help="DINO, e.g. facebook/dinov2-large")
+    networks.add_argument(
+        "--inception", type=Path, metavar="FILE", help="pytorch-fid's Inception weights"
+    )
+    networks.add_argument(
+        "--lpips", type=Path, metavar="FILE", help="torchvision's AlexNet weights"
+    )
+    networks.add_argument(
+        "--evaluator", type=Path, metavar="FILE", help="the stand-in, evaluator.safetensors"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure, print the figures, write `personalization.json` and a contact sheet."""
-    import json
-    from dataclasses import asdict
+    """Ask every method, print the table, write it with its pictures."""
+    if args.data is None or args.out is None:
+        missing = "--data DIR" if args.data is None else "--out DIR"
+        raise SettingsError(f"evaluate needs {missing}, or a command: evaluate human --help")
 
     from pigeon_recsys.datasets.folder import DatasetFolder
-    from pigeon_recsys.evaluation.factor_judge import FactorJudge
-    from pigeon_recsys.evaluation.personalization import (
-        judged,
-        measure_personalization,
-        read_main_styles,
-    )
-    from pigeon_recsys.evaluation.sticker_trial import USERS_TRUTH, contact_sheet, run_trials
-    from pigeon_recsys.files import check_writable_folder, write_text_atomic
+    from pigeon_recsys.evaluation.baselines.roster import BaselineSource, check_trained_folder
+    from pigeon_recsys.evaluation.evaluators import EvaluatorFiles
+    from pigeon_recsys.evaluation.run import METHOD_GROUPS, EvaluationSettings, Subject, evaluate
+    from pigeon_recsys.files import check_writable_folder
     from pigeon_recsys.generation.pigeon_generator import PigeonGenerator
     from pigeon_recsys.model.inference import PigeonModel
     from pigeon_recsys.retrieval.catalog_index import index_catalog
@@ -49,29 +77,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
     from pigeon_recsys.wiring import EMBEDDER_FILE, SHIPPED_WEIGHTS
 
+    files = EvaluatorFiles(args.clip, args.dino, args.inception, args.lpips, args.evaluator)
+    named = args.methods or ["controls"]
+    methods = tuple(key for name in named for key in METHOD_GROUPS.get(name, (name,)))
+    settings = EvaluationSettings(methods, args.users, args.seed, files)
+    check_trained_folder(methods, args.baselines)
     check_writable_folder(args.out)
-    world = DatasetFolder.open(args.data)
+    dataset = DatasetFolder.open(args.data)
     weights = args.weights or SHIPPED_WEIGHTS
-    judge = FactorJudge.load()
     model = PigeonModel.load(weights)
     export_embedder(weights / "embedder.safetensors", args.out / EMBEDDER_FILE)
     embedder = OnnxEmbedder.load(args.out / EMBEDDER_FILE)
-    index = index_catalog(world, embedder)
+    index = index_catalog(dataset, embedder)
     generator = PigeonGenerator(model, embedder, index)
-    trials = run_trials(world, generator, index, num_users=args.users, seed=args.seed)
-    measures = measure_personalization(
-        judged([trial.record for trial in trials], judge),
-        read_main_styles(world.path / USERS_TRUTH),
-    )
-    result = {
-        "world": {"name": world.name, "fingerprint": world.fingerprint},
-        "weights_version": model.version,
-        "users": args.users,
-        "seed": args.seed,
-        "measures": {name: asdict(estimate) for name, estimate in measures.items()},
-    }
-    write_text_atomic(args.out / "personalization.json", json.dumps(result, indent=2) + "\n")
-    contact_sheet(world, trials[:SHEET_ROWS], args.out / "contact_sheet.png")
-    for name, estimate in measures.items():
-        print(f"{name:28} {estimate.mean:6.1%}  [{estimate.low:.1%}, {estimate.high:.1%}]")
+    baselines = BaselineSource(weights, embedder, args.baselines, generator.settings)
+    subject = Subject(generator, index, weights, model.version, model.image_size, baselines)
+    result = evaluate(dataset, subject, args.out, settings)
+    print((args.out / "table.md").read_text())
     return result

@@ -1,0 +1,93 @@
+"""`pigeon-recsys evaluate` and `train evaluator`: what a person meets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pigeon_recsys.cli import main
+from pigeon_recsys.datasets.world import USERS_TRUTH, generate_world
+from pigeon_recsys.evaluation import evaluator_training
+from pigeon_recsys.evaluation.human_study.comparison import read_comparison
+from pigeon_recsys.wiring import SHIPPED_WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "world"
+    generate_world(folder, num_items=60, num_users=8, seed=4, size=72)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluator(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("evaluator")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluator_training, "BATCH", 8)
+        arguments = ["--data", str(world), "--out", str(out), "--steps", "1"]
+        assert main(["train", "evaluator", *arguments]) == 0
+    return out / "evaluator.safetensors"
+
+
+def test_one_command_writes_the_whole_comparison(
+    world: Path, evaluator: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path), "--users", "2"]
+    arguments += ["--evaluator", str(evaluator), "--methods", "own", "swapped", "truth"]
+    assert main(["evaluate", *arguments]) == 0
+    table = json.loads((tmp_path / "table.json").read_text())
+    names = [method["name"] for method in table["methods"]]
+    assert names == ["Pigeon", "Pigeon, swapped user", "ground truth"]
+    assert table["methods"][2]["values"]["content right (sticker judge)"]["mean"] == 1
+    titles = {column["title"] for column in table["columns"]}
+    for metric in ("CIS", "DIS", "LPIPS", "FID"):
+        assert f"{metric} history (stand-in encoder)" in titles
+    assert {"CS text (stand-in encoder)", "SSIM target", "near copy of catalog"} <= titles
+    assert set(table["selecting_networks"]) == {"embedder.safetensors"}
+    assert "| ground truth | 2 of 2 |" in capsys.readouterr().out
+    assert (tmp_path / "table.md").is_file()
+    assert (tmp_path / "contact_sheet.png").stat().st_size > 1000
+    assert list(read_comparison(tmp_path / "pictures").methods) == names
+    found = json.loads((tmp_path / "personalization.json").read_text())
+    assert found["users"] == 2
+    sources = {name.split("/")[0] for name in found["measures"]}
+    assert sources == {"content", "style", "swapped_style", "chance_style"}
+
+
+def test_without_a_truth_there_is_no_target_and_no_judge(world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "world"
+    generate_world(folder, num_items=60, num_users=3, seed=4, size=72)
+    (folder / USERS_TRUTH).unlink()
+    arguments = ["--data", str(folder), "--out", str(tmp_path / "out"), "--users", "2"]
+    arguments += ["--methods", "retrieval", "history-copy", "truth"]
+    assert main(["evaluate", *arguments]) == 0
+    table = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert [method["name"] for method in table["methods"]] == [
+        "nearest catalog image",
+        "copy of the most similar history image",
+    ]
+    shown = {(column["against"], column["network"]) for column in table["columns"]}
+    assert not {against for against, _ in shown} & {"target", ""}
+    assert not {network for _, network in shown} - {""}
+
+
+def test_the_selecting_encoder_is_refused_as_evaluator(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path)]
+    arguments += ["--evaluator", str(SHIPPED_WEIGHTS / "embedder.safetensors")]
+    assert main(["evaluate", *arguments]) == 1
+    assert "embedder.safetensors does not fit the model" in capsys.readouterr().err
+
+
+def test_an_unknown_method_lists_the_known_ones(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path), "--methods", "magic"]
+    assert main(["evaluate", *arguments]) == 2
+    assert "there is no method 'magic'. Choose among: own, no-history" in capsys.readouterr().err
+
+
+def test_data_and_out_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate"]) == 2
+    assert "evaluate needs --data DIR" in capsys.readouterr().err
