@@ -4,8 +4,8 @@ In:  windows of pictures that one person liked, with their captions.
 Out: a language model that continues such a document with the next picture's tokens.
 
 A large backbone learns this from web pages that mix text and pictures; the mini one learns it
-from the liked pictures of training users. Half of the documents caption every picture, the
-other half only the last, which is the shape of Pigeon's prompt without a reference. The loss
+from the liked pictures of training users. Most documents caption every picture, the
+rest only the last, which is the shape of Pigeon's prompt without a reference. The loss
 counts every picture of a document, so each teaches histories of every length.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens, draw_windows
@@ -32,19 +32,9 @@ from pigeon_recsys.model.prompt import (
 
 # B rows, W window length, T tokens per image, S tokens of a part, V visual ids
 
-CAPTION_SHARE = 0.5  # of documents with a caption before every picture
+CAPTION_SHARE = 0.75  # of documents with a caption before every picture
 KEEP_SHARE = 0.85  # of a picture's input tokens; the rest are zero, as masked tokens will be
 VALIDATION_WINDOWS = 64
-
-
-class LanguageModules(nn.Module):
-    """The part of the mini backbone that this stage trains."""
-
-    def __init__(self, backbone: MiniBackbone) -> None:
-        super().__init__()
-        self.language_model = backbone.language_model
-        self.place_embedding = backbone.place_embedding
-        self.visual_head = backbone.visual_head
 
 
 def train_backbone(
@@ -75,7 +65,7 @@ def train_backbone(
 
     return train(
         "backbone",
-        LanguageModules(backbone),
+        backbone.language_modules(),
         step_loss,
         settings,
         run,

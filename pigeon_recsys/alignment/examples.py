@@ -7,7 +7,7 @@ Only users of the training split are read here; validation windows are a table o
 Source: Pigeon, section 3.4: windows of six liked images, step one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,22 @@ def liked_windows(dataset: DatasetFolder, items: ItemTokens, split: Split) -> ND
 
     A user with fewer likes than a window gives one window with `EMPTY` places in front.
     """
-    windows: list[list[int]] = []
+    return windows_of(liked_rows(dataset, items, split))
+
+
+def liked_rows(dataset: DatasetFolder, items: ItemTokens, split: Split) -> Iterator[list[int]]:
+    """Yield the item rows that each user of a split likes, oldest first."""
     for user_id in users_in(dataset.user_ids, split):
-        liked = [items.row[item_id] for item_id in dataset.history(user_id).liked]
+        yield [items.row[item_id] for item_id in dataset.history(user_id).liked]
+
+
+def windows_of(likes: Iterable[Sequence[int]]) -> NDArray[np.int64]:
+    """Return windows (num_windows, WINDOW) over each user's liked rows, step one."""
+    windows: list[list[int]] = []
+    for liked in likes:
         if len(liked) < MIN_LIKES:
             continue
-        padded = [EMPTY] * (WINDOW - len(liked)) + liked
+        padded = [EMPTY] * (WINDOW - len(liked)) + list(liked)
         windows += [padded[i : i + WINDOW] for i in range(len(padded) - WINDOW + 1)]
     return np.asarray(windows, dtype=np.int64).reshape(-1, WINDOW)
 

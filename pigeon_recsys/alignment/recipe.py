@@ -59,6 +59,12 @@ class StageRecipe(_Strict):
         return replace(default, **stated)
 
 
+class Stage1Recipe(StageRecipe):
+    """How masked preference reconstruction is trained."""
+
+    targets: Literal["typical", "all"] = "typical"  # all: every window of likes, as in the paper
+
+
 class PairsRecipe(_Strict):
     """How preference pairs are made; `PairSettings` says what each setting does."""
 
@@ -127,7 +133,7 @@ class Recipe(_Strict):
     tokenizer: StageRecipe
     refiner: StageRecipe
     backbone: StageRecipe
-    stage1: StageRecipe
+    stage1: Stage1Recipe
     pairs: PairsRecipe | None = None  # without these two, training ends with stage 1
     stage2: Stage2Recipe | None = None
 

@@ -33,6 +33,7 @@ from pigeon_recsys.alignment.stage1 import train_stage1
 from pigeon_recsys.alignment.stage2 import train_stage2
 from pigeon_recsys.alignment.stage_record import is_done, origin_of, record_end, record_start
 from pigeon_recsys.alignment.tokenizer_training import train_refiner, train_tokenizer
+from pigeon_recsys.alignment.typical_likes import taste_vectors, typical_examples, typical_targets
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone, MiniConfig
 from pigeon_recsys.backbones.mini.refiner import Refiner, RefinerConfig
 from pigeon_recsys.backbones.mini.text import VOCABULARY_SIZE, learn_text_tokenizer
@@ -116,7 +117,8 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     backbone = MiniBackbone(_mini_config(recipe), texts)
     backbone.tokenizer = trained_tokenizer(recipe, run)
     backbone.to(training_device())
-    examples = read_examples(recipe, dataset, backbone)
+    items = item_tokens(recipe, dataset, backbone)
+    examples = typical_examples(dataset, items, taste_vectors(dataset, run / EMBEDDER_FILE))
     stage = recipe.backbone
     report = train_backbone(
         backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction()
@@ -128,18 +130,21 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     return report
 
 
-def read_examples(recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone) -> Examples:
-    """Return the dataset as ids and windows, on the backbone's device."""
+def item_tokens(recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone) -> ItemTokens:
+    """Return the items as ids, on the backbone's device."""
     pixels = pixel_table(recipe, dataset).pixels
-    items = tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
-    return Examples.read(dataset, items)
+    return tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
 
 
 def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     """Train Pigeon's own weights on the run's backbone."""
     torch.manual_seed(recipe.seed)
     backbone = MiniBackbone.load(run / "backbone").to(training_device())
-    examples = read_examples(recipe, dataset, backbone)
+    items = item_tokens(recipe, dataset, backbone)
+    if recipe.stage1.targets == "typical":
+        examples = typical_targets(dataset, items, taste_vectors(dataset, run / EMBEDDER_FILE))
+    else:
+        examples = Examples.read(dataset, items)
     pigeon = Pigeon(backbone, PigeonConfig()).to(training_device())
     stage = recipe.stage1
     report = train_stage1(pigeon, examples, stage.loop(recipe.seed), run, stage.batch_size)
@@ -236,8 +241,8 @@ STAGES = {
     "embedder": Stage(run_embedder),
     "tokenizer": Stage(run_tokenizer),
     "refiner": Stage(run_refiner, reads=(TOKENIZER_FILE,)),
-    "backbone": Stage(run_backbone, reads=(TOKENIZER_FILE,)),
-    "stage1": Stage(run_stage1, reads=(TOKENIZER_FILE, LANGUAGE_FILE)),
+    "backbone": Stage(run_backbone, reads=(TOKENIZER_FILE, EMBEDDER_FILE)),
+    "stage1": Stage(run_stage1, reads=(TOKENIZER_FILE, LANGUAGE_FILE, EMBEDDER_FILE)),
     "pairs": Stage(run_pairs, reads=(*PIGEON_FILES, EMBEDDER_FILE)),
     "stage2": Stage(run_stage2, reads=(*PIGEON_FILES, Path(PAIRS_FILE)), holds=holds_stage2),
 }

@@ -7,7 +7,13 @@ import json
 import tempfile
 from pathlib import Path
 
-from pigeon_recsys.alignment.recipe import ImageRecipe, LanguageRecipe, Recipe, StageRecipe
+from pigeon_recsys.alignment.recipe import (
+    ImageRecipe,
+    LanguageRecipe,
+    Recipe,
+    Stage1Recipe,
+    StageRecipe,
+)
 from pigeon_recsys.alignment.run_record import read_metrics
 from pigeon_recsys.alignment.stages import run_stage
 from pigeon_recsys.datasets.folder import DatasetFolder
@@ -31,7 +37,7 @@ RECIPE = Recipe(
     tokenizer=tiny(4),
     refiner=tiny(4),
     backbone=tiny(2),
-    stage1=tiny(2),
+    stage1=Stage1Recipe(**tiny(2).model_dump()),
 )
 STAGES = ("embedder", "tokenizer", "refiner", "backbone", "stage1")  # in their order
 

@@ -12,6 +12,7 @@ from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_item
 from pigeon_recsys.alignment.recipe import (
     PairsRecipe,
     Recipe,
+    Stage1Recipe,
     Stage2Recipe,
     StageRecipe,
     load_recipe,
@@ -36,7 +37,7 @@ RECIPE = Recipe(
     tokenizer=stage(3, 4),
     refiner=stage(2, 4),
     backbone=stage(3, 2),
-    stage1=stage(2, 2),
+    stage1=Stage1Recipe(steps=2, batch_size=2, learning_rate=1e-3),
     pairs=PairsRecipe(windows=4, validation_windows=2, batch_size=4, steps=0, temperature=1.0),
     stage2=Stage2Recipe(steps=2, batch_size=2, learning_rate=1e-2),
 )

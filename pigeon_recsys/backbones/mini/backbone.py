@@ -12,9 +12,11 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import Cache, LlamaConfig, LlamaModel
 
 from pigeon_recsys.backbones.base import BackboneSpec
+from pigeon_recsys.backbones.mini.code_table import CodeTable
 from pigeon_recsys.backbones.mini.refiner import Refiner, RefinerConfig
 from pigeon_recsys.backbones.mini.text import load_text_tokenizer
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer, VisualTokenizerConfig
@@ -65,11 +67,9 @@ class MiniBackbone(nn.Module):
             dim=config.dim,
             feature_dim=config.tokenizer.dim,
         )
-        vocabulary = config.num_text + len(MARKERS) + self.spec.num_visual
-        self.first_visual = config.num_text + len(MARKERS)
         self.language_model: nn.Module = LlamaModel(
             LlamaConfig(
-                vocab_size=vocabulary,
+                vocab_size=config.num_text + len(MARKERS),
                 hidden_size=config.dim,
                 intermediate_size=config.feed_forward,
                 num_hidden_layers=config.num_layers,
@@ -79,13 +79,13 @@ class MiniBackbone(nn.Module):
             )
         )
         self.place_embedding = nn.Embedding(self.spec.tokens_per_image, config.dim)
-        self.visual_head = nn.Linear(config.dim, self.spec.num_visual, bias=False)
+        self.visual_embedding = CodeTable(self.tokenizer.quantizer, config.dim)
+        self.visual_head = CodeTable(self.tokenizer.quantizer, config.dim)
         nn.init.normal_(self.place_embedding.weight, std=0.02)
-        nn.init.normal_(self.visual_head.weight, std=0.02)
 
     @property
     def token_embedding(self) -> nn.Embedding:
-        """The table over text ids, markers and visual ids, in this order."""
+        """The table over text ids and markers, in this order."""
         table = self.language_model.get_input_embeddings()  # type: ignore[operator]
         assert isinstance(table, nn.Embedding)
         return table
@@ -107,8 +107,7 @@ class MiniBackbone(nn.Module):
         """Return embedding_BTD; `first_position` is the first token's place in its image."""
         num_tokens = visual_BT.shape[-1]
         place_TD = self.place_embedding.weight[first_position : first_position + num_tokens]
-        embedding_BTD: Tensor = self.token_embedding(visual_BT + self.first_visual) + place_TD
-        return embedding_BTD
+        return functional.embedding(visual_BT, self.visual_embedding()) + place_TD
 
     def marker(self, name: str) -> Tensor:
         """Return embedding_1D of `document_start`, `image_start` or `image_end`."""
@@ -139,7 +138,7 @@ class MiniBackbone(nn.Module):
 
     def visual_logits(self, hidden_BTD: Tensor) -> Tensor:
         """Return logit_BTV over visual ids alone."""
-        logit_BTV: Tensor = self.visual_head(hidden_BTD)
+        logit_BTV: Tensor = hidden_BTD @ self.visual_head().T
         return logit_BTV
 
     def features(self, visual_BT: Tensor, keep_BT: Tensor | None = None) -> Tensor:
@@ -162,7 +161,8 @@ class MiniBackbone(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(folder / "tokenizer.safetensors", self.tokenizer.state_dict())
         save_weights(folder / "refiner.safetensors", self.refiner.state_dict())
-        save_weights(folder / "language_model.safetensors", self._language_state())
+        language = self.language_modules()
+        save_weights(folder / "language_model.safetensors", language.state_dict())
         self.text_tokenizer.save(str(folder / "text_tokenizer.json"))
         write_text_atomic(folder / "backbone.json", json.dumps(asdict(self.config), indent=2))
 
@@ -176,19 +176,20 @@ class MiniBackbone(nn.Module):
         backbone = cls(config, load_text_tokenizer(text_path))
         load_weights(folder / "tokenizer.safetensors", backbone.tokenizer, rebuild=REBUILD)
         load_weights(folder / "refiner.safetensors", backbone.refiner, rebuild=REBUILD)
-        language = nn.ModuleDict(backbone._language_modules())
+        language = backbone.language_modules()
         load_weights(folder / "language_model.safetensors", language, rebuild=REBUILD)
         return backbone.eval()
 
-    def _language_modules(self) -> dict[str, nn.Module]:
-        return {
-            "language_model": self.language_model,
-            "place_embedding": self.place_embedding,
-            "visual_head": self.visual_head,
-        }
-
-    def _language_state(self) -> dict[str, Tensor]:
-        return nn.ModuleDict(self._language_modules()).state_dict()
+    def language_modules(self) -> nn.ModuleDict:
+        """Return what reads and writes tokens, as one module to train or save."""
+        return nn.ModuleDict(
+            {
+                "language_model": self.language_model,
+                "place_embedding": self.place_embedding,
+                "visual_embedding": self.visual_embedding,
+                "visual_head": self.visual_head,
+            }
+        )
 
 
 def load_config(path: Path) -> MiniConfig:

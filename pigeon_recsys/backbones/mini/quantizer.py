@@ -42,8 +42,11 @@ class FiniteScalarQuantizer(nn.Module):
     def codes(self, id_BT: Tensor) -> Tensor:
         """Return code_BTC in [-1, 1] for ids, the inverse of `forward`."""
         half_C = torch.div(self.level_C, 2, rounding_mode="floor")
-        digit_BTC = torch.div(id_BT[..., None], self.base_C, rounding_mode="floor") % self.level_C
-        return (digit_BTC - half_C) / half_C
+        return (self.digits(id_BT) - half_C) / half_C
+
+    def digits(self, id_BT: Tensor) -> Tensor:
+        """Return digit_BTC, each from 0 to below its level."""
+        return torch.div(id_BT[..., None], self.base_C, rounding_mode="floor") % self.level_C
 
     def _bound(self, latent_BTC: Tensor) -> Tensor:
         """Squash each number so that rounding meets exactly its levels (even counts shift)."""
