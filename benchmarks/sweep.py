@@ -144,8 +144,9 @@ def one_run(pigeon: Any, batch: Any, ratio: float) -> Any:
     from pigeon_recsys.model.prompt import join, marker_part, prompt_before_reference
 
     backbone = pigeon.backbone
-    visual_VD = backbone.visual_head.weight
-    text_VD = torch.zeros(backbone.first_visual, visual_VD.shape[1])
+    visual_VD = backbone.visual_head().detach()
+    num_text = backbone.token_embedding.num_embeddings
+    text_VD = torch.zeros(num_text, visual_VD.shape[1])
     head_VD = torch.cat([text_VD, visual_VD])  # text ids and markers stand before visual ids
     with torch.no_grad():
         masks = pigeon.masks(batch, torch.full((BATCH,), ratio), None)
@@ -162,8 +163,8 @@ def one_run(pigeon: Any, batch: Any, ratio: float) -> Any:
         written = []
         for place in range(backbone.spec.tokens_per_image):
             logit_BV = functional.linear(hidden_BSD[:, -1], head_VD)
-            logit_BV[:, : backbone.first_visual] = -torch.inf
-            token_B1 = logit_BV.argmax(dim=-1, keepdim=True) - backbone.first_visual
+            logit_BV[:, : num_text] = -torch.inf
+            token_B1 = logit_BV.argmax(dim=-1, keepdim=True) - num_text
             written.append(token_B1)
             attend_BS = torch.cat([attend_BS, torch.ones_like(attend_BS[:, :1])], dim=1)
             hidden_BSD = backbone.hidden(backbone.embed_visual(token_B1, place), attend_BS, cache)
