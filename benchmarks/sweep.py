@@ -163,7 +163,7 @@ def one_run(pigeon: Any, batch: Any, ratio: float) -> Any:
         written = []
         for place in range(backbone.spec.tokens_per_image):
             logit_BV = functional.linear(hidden_BSD[:, -1], head_VD)
-            logit_BV[:, : num_text] = -torch.inf
+            logit_BV[:, :num_text] = -torch.inf
             token_B1 = logit_BV.argmax(dim=-1, keepdim=True) - num_text
             written.append(token_B1)
             attend_BS = torch.cat([attend_BS, torch.ones_like(attend_BS[:, :1])], dim=1)
