@@ -5,7 +5,7 @@ Out: a table (V, D), to embed visual ids or to score them.
 
 An id of a finite scalar quantizer is a number of few digits, and ids that differ in one digit
 look alike. A table of free rows has to learn every id apart; here a row is the sum of a free
-row and one row for each digit. After equally many steps that takes 0.4 off the language
+row and one row for each digit. After equally many steps that takes 0.47 off the language
 model's loss (`benchmarks/LOG.md`).
 """
 
