@@ -1,11 +1,25 @@
-"""What every test shares: the rule about skips, and the folder of the checkout."""
+"""What every test shares: the rule about skips, the checkout, recorded numbers, a browser."""
 
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 UNDER_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
@@ -13,6 +27,28 @@ UNDER_CI = os.environ.get("CI", "").lower() in ("1", "true")
 def repo_root() -> Path:
     """The folder that holds pyproject.toml."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def golden(repo_root: Path) -> Path:
+    """The recorded numbers of the released implementation, where they are present."""
+    folder = repo_root.parent / "shared" / "golden"
+    if not folder.is_dir():
+        pytest.skip("the recorded numbers of the reference implementation are not here")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["Browser"]:
+    """A real browser without a window."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("needs Chromium. On Debian: apt-get install --no-install-recommends chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

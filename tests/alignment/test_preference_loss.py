@@ -140,21 +140,13 @@ def test_impossible_settings_are_refused(settings: dict[str, object], message: s
         PreferenceLoss(**settings)
 
 
-@pytest.fixture(scope="session")
-def golden(repo_root: Path) -> Path:
-    folder = repo_root.parent / "shared" / "golden" / "5_dpo"
-    if not folder.is_dir():
-        pytest.skip("the recorded numbers of the reference implementation are not here")
-    return folder
-
-
 def assert_recorded(found: Tensor, recorded: Tensor) -> None:
     torch.testing.assert_close(found, recorded, atol=1e-5, rtol=0)
 
 
 def test_losses_match_the_reference_implementation(golden: Path) -> None:
     """Smoothing is refused where it has no effect; the recorded numbers agree that it has none."""
-    recorded = load_file(golden / "dpo_loss.safetensors")
+    recorded = load_file(golden / "5_dpo" / "dpo_loss.safetensors")
     policy = PairLogProbs(recorded["policy_chosen"], recorded["policy_rejected"])
     reference = PairLogProbs(recorded["reference_chosen"], recorded["reference_rejected"])
     compared = 0
@@ -173,6 +165,6 @@ def test_losses_match_the_reference_implementation(golden: Path) -> None:
 
 
 def test_log_probabilities_match_the_reference_implementation(golden: Path) -> None:
-    recorded = load_file(golden / "logps.safetensors")
+    recorded = load_file(golden / "5_dpo" / "logps.safetensors")
     found = image_log_prob(recorded["logits"][:, :-1], recorded["labels"][:, 1:])
     assert_recorded(found, recorded["logps"])

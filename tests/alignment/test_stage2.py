@@ -198,14 +198,6 @@ def test_a_run_keeps_both_stages(pigeon: Pigeon, items: ItemTokens, tmp_path: Pa
     assert all("lora_" in name for name in changed)
 
 
-@pytest.fixture(scope="module")
-def golden(repo_root: Path) -> Path:
-    folder = repo_root.parent / "shared" / "golden"
-    if not folder.is_dir():
-        pytest.skip("the recorded numbers of the reference implementation are not here")
-    return folder
-
-
 def test_a_whole_forward_matches_the_reference_implementation(golden: Path) -> None:
     """Both adapters on one language model, from the recorded input embeddings to the loss.
 

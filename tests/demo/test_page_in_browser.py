@@ -1,6 +1,5 @@
 """The page in a real browser: Chromium, driven by playwright."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,15 +15,6 @@ playwright = pytest.importorskip(
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 NUM_STORIES = 4
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @dataclass
@@ -37,17 +27,6 @@ class Opened:
 
     def pick(self, number: int) -> None:
         self.page.locator(f"#pick-{number}").check()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator["playwright.Browser"]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("needs Chromium. On Debian: apt-get install --no-install-recommends chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

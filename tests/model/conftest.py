@@ -1,7 +1,5 @@
 """A Pigeon small enough to build in milliseconds, untrained."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -54,12 +52,3 @@ def prompts(backbone: MiniBackbone) -> PromptBatch:
         reference_BT=torch.randint(codes, (3, tokens), generator=generator),
         has_reference_B=torch.tensor([True, True, False]),
     )
-
-
-@pytest.fixture(scope="session")
-def golden(repo_root: Path) -> Path:
-    """The recorded numbers of the released implementation, where they are present."""
-    folder = repo_root.parent / "shared" / "golden"
-    if not folder.is_dir():
-        pytest.skip("the recorded numbers of the reference implementation are not here")
-    return folder

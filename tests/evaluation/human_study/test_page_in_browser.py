@@ -1,7 +1,6 @@
 """The study page in a real browser: Chromium, driven by playwright."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +24,6 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 KEYS = {"left": "ArrowLeft", "right": "ArrowRight", "tie": "="}
 NUM_STEPS = 16  # 6 pairs and 2 checks, two questions each
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @dataclass
@@ -73,17 +63,6 @@ class Opened:
         path = folder / started.value.suggested_filename
         started.value.save_as(path)
         return path
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator["playwright.Browser"]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("needs Chromium. On Debian: apt-get install --no-install-recommends chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
