@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pigeon_recsys.alignment.same_content import SameContent
 from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
 from pigeon_recsys.backbones.pixel_range import to_model_range
@@ -49,6 +50,7 @@ class Examples:
     items: ItemTokens
     train: NDArray[np.int64]  # (num_windows, WINDOW), of training users
     validation: NDArray[np.int64]  # of other users; may be empty
+    same: SameContent | None = None  # where other pictures of a target may be its reference
 
     @classmethod
     def read(cls, dataset: DatasetFolder, items: ItemTokens) -> "Examples":
@@ -58,6 +60,18 @@ class Examples:
             liked_windows(dataset, items, "train"),
             liked_windows(dataset, items, "validation"),
         )
+
+    def references(
+        self, target_B: NDArray[np.int64], generator: torch.Generator, *, own_share: float = 0.0
+    ) -> NDArray[np.int64] | None:
+        """Return other pictures of the targets' content; None where the data knows none.
+
+        A share of the targets stays its own reference, as in masked reconstruction.
+        """
+        if self.same is None:
+            return None
+        is_own_B = (torch.rand(len(target_B), generator=generator) < own_share).numpy()
+        return np.where(is_own_B, target_B, self.same.draw(target_B, generator))
 
     def validation_sample(self, count: int) -> NDArray[np.int64]:
         """Return up to `count` validation windows, spread over all validation users."""
@@ -122,8 +136,12 @@ def reconstruction_batch(
     items: ItemTokens,
     window_BW: NDArray[np.int64],
     with_text_B: Sequence[bool] | Tensor | None = None,
+    reference_B: NDArray[np.int64] | None = None,
 ) -> tuple[PromptBatch, Tensor]:
-    """Return the prompt whose reference is the window's last image, and that target_BT."""
+    """Return the prompt whose reference is the window's last image, and that target_BT.
+
+    `reference_B` names other items as references; words are the target's all the same.
+    """
     device = items.visual_NT.device
     history = torch.from_numpy(window_BW[:, :-1])
     target = torch.from_numpy(window_BW[:, -1])
@@ -137,7 +155,9 @@ def reconstruction_batch(
         present_BH=(history != EMPTY).to(device),
         text_BL=text_BL.to(device),
         has_text_BL=has_text_BL.to(device),
-        reference_BT=target_BT,
+        reference_BT=target_BT
+        if reference_B is None
+        else items.visual_NT[torch.from_numpy(reference_B)],
         has_reference_B=torch.ones(len(window_BW), dtype=torch.bool, device=device),
     )
     return batch, target_BT

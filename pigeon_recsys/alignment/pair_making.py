@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pigeon_recsys.alignment.examples import EMPTY, ItemTokens, reconstruction_batch
+from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens, reconstruction_batch
 from pigeon_recsys.alignment.loop import draw_generator
 from pigeon_recsys.alignment.pairs import (
     PAIRS_FILE,
@@ -49,6 +49,10 @@ from pigeon_recsys.retrieval.onnx_embedder import prepare
 # P windows in all, W of a chunk, L images of a window, H of them history,
 # R reference-mask ratios, T tokens per image, N images, D width of one half of an embedding
 
+# own: each window's last image, as in the paper; other: another window's, mostly in another
+# style; same: another picture of the last image's content, where the data knows such
+References = Literal["own", "other", "same"]
+
 CHUNKS_FOLDER = "pairs"
 NUM_RATIOS = len(REFERENCE_RATIOS)
 
@@ -61,7 +65,7 @@ class PairSettings:
     validation_windows: int = 64
     batch_size: int = 8  # windows decoded together, which is also a chunk
     reference_weight: float = 0.0  # of similarity to the reference in the score; the paper's is 0
-    references: Literal["own", "other"] = "own"  # other: another window's, mostly in another style
+    references: References = "own"
     temperature: float = 0.5
     top_k: int = 50
     steps: int = 4  # DDIM steps
@@ -138,8 +142,7 @@ class PairMaker:
 
 def make_pairs(
     maker: PairMaker,
-    train: NDArray[np.int64],
-    validation: NDArray[np.int64],
+    examples: Examples,
     run: Path,
     source: dict[str, Any],
 ) -> Path:
@@ -151,12 +154,12 @@ def make_pairs(
     made_from = {"settings": asdict(settings), "source": source}
     if is_made_from(target, made_from):
         return target
-    if not len(train):
+    if not len(examples.train):
         raise SettingsError(
             "there are no windows of liked images to make preference pairs from: no training "
             "user of this data likes two items. Add interactions."
         )
-    window_PL, splits = _draw(train, validation, settings)
+    window_PL, splits = _draw(examples, settings)
     starts = range(0, len(window_PL), settings.batch_size)
     parts = [folder / f"{start:08d}.parquet" for start in starts]
     for number in track(own_share(len(parts)), "make preference pairs"):
@@ -174,21 +177,28 @@ def make_pairs(
     return target
 
 
-def _draw(
-    train: NDArray[np.int64], validation: NDArray[np.int64], settings: PairSettings
-) -> tuple[NDArray[np.int64], list[Split]]:
+def _draw(examples: Examples, settings: PairSettings) -> tuple[NDArray[np.int64], list[Split]]:
     """Return the windows to generate for, those of training users first, and their splits."""
+    if settings.references == "same" and examples.same is None:
+        raise SettingsError(
+            "pairs.references: same needs the recipe to say which items show the same. Name the "
+            "attribute that tells as content, or choose own or other."
+        )
     rng = np.random.default_rng(settings.seed)
     chosen: list[NDArray[np.int64]] = []
     splits: list[Split] = []
     wanted: tuple[tuple[Split, NDArray[np.int64], int], ...] = (
-        ("train", train, settings.windows),
-        ("validation", validation, settings.validation_windows),
+        ("train", examples.train, settings.windows),
+        ("validation", examples.validation, settings.validation_windows),
     )
     for split, windows, count in wanted:
         window_PL = windows[rng.permutation(len(windows))[:count]]
         if settings.references == "other":
             window_PL[:, -1] = rng.permutation(window_PL[:, -1])
+        if settings.references == "same":
+            same_P = examples.references(window_PL[:, -1], draw_generator(settings.seed, 0))
+            assert same_P is not None
+            window_PL[:, -1] = same_P
         chosen.append(window_PL)
         splits += [split] * len(window_PL)
     return np.concatenate(chosen), splits

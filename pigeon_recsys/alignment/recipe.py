@@ -19,11 +19,15 @@ from pydantic import (
 )
 
 from pigeon_recsys.alignment.loop import LoopSettings
-from pigeon_recsys.alignment.pair_making import PairSettings
+from pigeon_recsys.alignment.pair_making import PairSettings, References
 from pigeon_recsys.alignment.precision import Precision
 from pigeon_recsys.alignment.preference_loss import LossKind, PreferenceLoss
 from pigeon_recsys.alignment.stage2 import PreferenceSettings
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.model.mask import MaskKind
+from pigeon_recsys.model.personalize import ReferenceForm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 LOOP_FIELDS = {field.name for field in fields(LoopSettings)} - {"seed"}
@@ -72,7 +76,7 @@ class PairsRecipe(_Strict):
     validation_windows: int = Field(default=64, ge=0)
     batch_size: PositiveInt = 8
     reference_weight: float = Field(default=0.0, ge=0, le=1)
-    references: Literal["own", "other"] = "own"
+    references: References = "own"
     temperature: PositiveFloat = 0.5  # at 0 all pictures without a mask are alike
     top_k: PositiveInt = 50
     steps: int = Field(default=4, ge=0)
@@ -107,6 +111,20 @@ class Stage2Recipe(StageRecipe):
         )
 
 
+class WithholdRecipe(_Strict):
+    """Which pictures no stage may see; `Withholding` says which these are."""
+
+    attribute: str
+    share: float = Field(gt=0, lt=1)
+
+
+class MaskRecipe(_Strict):
+    """How tokens are chosen to be hidden; `MaskConfig` says what each setting does."""
+
+    kind: MaskKind = "trained"
+    history_ratio: float = Field(default=0.2, ge=0, lt=1)
+
+
 class ImageRecipe(_Strict):
     """Size of generated images in pixels, multiples of 12."""
 
@@ -129,6 +147,10 @@ class Recipe(_Strict):
     seed: int = 0
     image: ImageRecipe = ImageRecipe()
     language: LanguageRecipe = LanguageRecipe()
+    withhold: WithholdRecipe | None = None
+    content: str | None = None  # attribute: items alike in it are pictures of the same thing
+    mask: MaskRecipe = MaskRecipe()
+    reference: ReferenceForm = "embedding"  # as the paper has it; tokens: every kept token
     embedder: StageRecipe
     tokenizer: StageRecipe
     refiner: StageRecipe
@@ -136,6 +158,13 @@ class Recipe(_Strict):
     stage1: Stage1Recipe
     pairs: PairsRecipe | None = None  # without these two, training ends with stage 1
     stage2: Stage2Recipe | None = None
+
+    def training_data(self, dataset: DatasetFolder) -> DatasetFolder:
+        """Return what the stages may see of a dataset."""
+        if self.withhold is None:
+            return dataset
+        rule = Withholding(self.withhold.attribute, self.withhold.share)
+        return dataset.without(rule.items(dataset))
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -4,7 +4,8 @@ In:  windows of six liked images of training users, and a trained backbone.
 Out: trained mask generator, reference embedding and LoRA adapters.
 
 Five images are the history; the sixth is both the reference, masked by a ratio drawn from
-U(0, 1), and the target. Source: Pigeon, section 3.4.
+U(0, 1), and the target. Source: Pigeon, section 3.4. Where the data knows other pictures of the
+target's content, one of these is the reference of most windows.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pigeon_recsys.alignment.examples import Examples, draw_windows, reconstruction_batch
-from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, train
+from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, draw_generator, train
 from pigeon_recsys.backbones.pixel_range import to_pixels
 from pigeon_recsys.model.pigeon import Pigeon
 from pigeon_recsys.model.sampling import Sampling
@@ -23,8 +24,10 @@ from pigeon_recsys.records import Pixels
 
 VALIDATION_WINDOWS = 64
 VALIDATION_RATIO = 0.5
+OWN_REFERENCE_SHARE = 0.25  # of windows, where other pictures show the target's content too
 TEXT_SHARE = 0.9  # of windows whose reference comes with its words
 NUM_SAMPLES = 4  # pictures on a sample sheet
+SAMPLE_SEED = 0
 SAMPLE_STEPS = 4  # of the refiner
 
 
@@ -38,13 +41,17 @@ def train_stage1(
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         window_BW = draw_windows(examples.train, batch_size, generator)
         with_text_B = torch.rand(batch_size, generator=generator) < TEXT_SHARE
-        batch, target_BT = reconstruction_batch(items, window_BW, with_text_B)
+        reference_B = examples.references(
+            window_BW[:, -1], generator, own_share=OWN_REFERENCE_SHARE
+        )
+        batch, target_BT = reconstruction_batch(items, window_BW, with_text_B, reference_B)
         ratio_B = torch.rand(batch_size, generator=generator).to(device)
         return {"loss": pigeon.reconstruction_loss(batch, target_BT, ratio_B, generator)}
 
     def validate() -> dict[str, float]:
         window_BW = examples.validation_sample(VALIDATION_WINDOWS)
-        batch, target_BT = reconstruction_batch(items, window_BW)
+        reference_B = examples.references(window_BW[:, -1], draw_generator(settings.seed, 0))
+        batch, target_BT = reconstruction_batch(items, window_BW, reference_B=reference_B)
         ratio_B = torch.full((len(target_BT),), VALIDATION_RATIO, device=device)
         is_random = pigeon.config.mask.kind == "random"  # only that ablation draws here
         generator = torch.Generator().manual_seed(settings.seed) if is_random else None
@@ -66,7 +73,8 @@ def train_stage1(
 def sample_sheet(pigeon: Pigeon, examples: Examples) -> list[Pixels]:
     """Return targets of validation windows and, beside them, what Pigeon makes of each window."""
     window_BW = examples.validation_sample(NUM_SAMPLES)
-    batch, target_BT = reconstruction_batch(examples.items, window_BW)
+    reference_B = examples.references(window_BW[:, -1], draw_generator(SAMPLE_SEED, 0))
+    batch, target_BT = reconstruction_batch(examples.items, window_BW, reference_B=reference_B)
     ratio_BR = torch.full((len(target_BT), 1), VALIDATION_RATIO, device=target_BT.device)
     generators = [torch.Generator().manual_seed(row) for row in range(len(target_BT))]
     written = pigeon.write(batch, ratio_BR, Sampling(), generators)

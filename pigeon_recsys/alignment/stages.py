@@ -15,7 +15,7 @@ A stage reads what the earlier ones wrote, so each can be run, resumed or repeat
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,26 @@ from pigeon_recsys.alignment.processes import is_first, training_device, wait_fo
 from pigeon_recsys.alignment.recipe import Recipe
 from pigeon_recsys.alignment.stage1 import train_stage1
 from pigeon_recsys.alignment.stage2 import train_stage2
+from pigeon_recsys.alignment.stage_inputs import (
+    TOKENIZER_FILE,
+    item_tokens,
+    mini_config,
+    pigeon_config,
+    pixel_table,
+    same_content,
+    tokenizer_config,
+    trained_tokenizer,
+    training_texts,
+)
 from pigeon_recsys.alignment.stage_record import is_done, origin_of, record_end, record_start
 from pigeon_recsys.alignment.tokenizer_training import train_refiner, train_tokenizer
 from pigeon_recsys.alignment.typical_likes import taste_vectors, typical_examples, typical_targets
-from pigeon_recsys.backbones.mini.backbone import MiniBackbone, MiniConfig
+from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.backbones.mini.refiner import Refiner, RefinerConfig
-from pigeon_recsys.backbones.mini.text import VOCABULARY_SIZE, learn_text_tokenizer
-from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer, VisualTokenizerConfig
+from pigeon_recsys.backbones.mini.text import learn_text_tokenizer
+from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
 from pigeon_recsys.backbones.weights import load_weights, save_weights
 from pigeon_recsys.datasets.folder import DatasetFolder
-from pigeon_recsys.datasets.pixel_table import PixelTable
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.history.instruction import Instruction
 from pigeon_recsys.model.checkpoint import (
@@ -52,27 +62,16 @@ from pigeon_recsys.model.checkpoint import (
     training_record,
 )
 from pigeon_recsys.model.image_encoder import load_image_encoder
-from pigeon_recsys.model.pigeon import Pigeon, PigeonConfig
+from pigeon_recsys.model.pigeon import Pigeon
 from pigeon_recsys.records import Pixels
 
 logger = logging.getLogger(__name__)
 
-TOKENIZER_FILE = Path("backbone") / "tokenizer.safetensors"
 REFINER_FILE = Path("backbone") / "refiner.safetensors"
 LANGUAGE_FILE = Path("backbone") / "language_model.safetensors"
 EMBEDDER_FILE = Path("embedder.safetensors")
 STAGE1_FILE = Path(STAGE1_FOLDER) / "pigeon.safetensors"
 PIGEON_FILES = (TOKENIZER_FILE, REFINER_FILE, LANGUAGE_FILE, STAGE1_FILE)
-
-
-def tokenizer_config(recipe: Recipe) -> VisualTokenizerConfig:
-    """Return the sizes of the tokenizer."""
-    return VisualTokenizerConfig(height=recipe.image.height, width=recipe.image.width)
-
-
-def pixel_table(recipe: Recipe, dataset: DatasetFolder) -> PixelTable:
-    """Return all pictures of the dataset at the recipe's size."""
-    return PixelTable.load(dataset, dataset.item_ids, recipe.image.height, recipe.image.width)
 
 
 def run_tokenizer(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
@@ -102,23 +101,16 @@ def run_refiner(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepor
     return report
 
 
-def trained_tokenizer(recipe: Recipe, run: Path) -> VisualTokenizer:
-    """Return the tokenizer that an earlier stage left in the run folder."""
-    tokenizer = VisualTokenizer(tokenizer_config(recipe))
-    rebuild = f"pigeon-recsys train tokenizer --data DIR --out {run}"
-    load_weights(run / TOKENIZER_FILE, tokenizer, rebuild=rebuild)
-    return tokenizer.eval()
-
-
 def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     """Train the language model and complete the run's backbone folder."""
     torch.manual_seed(recipe.seed)
-    texts = learn_text_tokenizer(_training_texts(dataset))
-    backbone = MiniBackbone(_mini_config(recipe), texts)
+    texts = learn_text_tokenizer(training_texts(dataset))
+    backbone = MiniBackbone(mini_config(recipe), texts)
     backbone.tokenizer = trained_tokenizer(recipe, run)
     backbone.to(training_device())
     items = item_tokens(recipe, dataset, backbone)
     examples = typical_examples(dataset, items, taste_vectors(dataset, run / EMBEDDER_FILE))
+    examples = replace(examples, same=same_content(recipe, dataset))
     stage = recipe.backbone
     report = train_backbone(
         backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction()
@@ -130,12 +122,6 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     return report
 
 
-def item_tokens(recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone) -> ItemTokens:
-    """Return the items as ids, on the backbone's device."""
-    pixels = pixel_table(recipe, dataset).pixels
-    return tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
-
-
 def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     """Train Pigeon's own weights on the run's backbone."""
     torch.manual_seed(recipe.seed)
@@ -145,7 +131,8 @@ def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport
         examples = typical_targets(dataset, items, taste_vectors(dataset, run / EMBEDDER_FILE))
     else:
         examples = Examples.read(dataset, items)
-    pigeon = Pigeon(backbone, PigeonConfig()).to(training_device())
+    examples = replace(examples, same=same_content(recipe, dataset))
+    pigeon = Pigeon(backbone, pigeon_config(recipe)).to(training_device())
     stage = recipe.stage1
     report = train_stage1(pigeon, examples, stage.loop(recipe.seed), run, stage.batch_size)
     training = {
@@ -191,8 +178,9 @@ def run_pairs(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
     encoder = load_image_encoder(run / EMBEDDER_FILE)
     maker = PairMaker(stage1.pigeon, encoder, stage1.items, stage1.pixels, settings)
     examples = Examples.read(dataset, stage1.items)
+    examples = replace(examples, same=same_content(recipe, dataset))
     source = origin_of("pairs", recipe, dataset, run, STAGES["pairs"].reads)
-    metrics = pair_metrics(make_pairs(maker, examples.train, examples.validation, run, source))
+    metrics = pair_metrics(make_pairs(maker, examples, run, source))
     return TrainReport(int(metrics["pairs"]), time.monotonic() - started, metrics)
 
 
@@ -252,6 +240,7 @@ def run_stage(name: str, recipe: Recipe, dataset: DatasetFolder, run: Path) -> T
     """Run one stage and record it. Raises `ArtifactError` on a checkpoint of another training."""
     if getattr(recipe, name) is None:
         raise SettingsError(f"the recipe has no part {name}. Add it, or choose another recipe.")
+    dataset = recipe.training_data(dataset)
     origin = origin_of(name, recipe, dataset, run, STAGES[name].reads)
     record_start(run, name, origin)
     report = STAGES[name].train(recipe, dataset, run)
@@ -274,21 +263,3 @@ def run_all(recipe: Recipe, dataset: DatasetFolder, run: Path) -> dict[str, Trai
         else:
             reports[name] = run_stage(name, recipe, dataset, run)
     return reports
-
-
-def _mini_config(recipe: Recipe) -> MiniConfig:
-    language = recipe.language
-    return MiniConfig(
-        num_text=VOCABULARY_SIZE,
-        dim=language.dim,
-        num_layers=language.num_layers,
-        num_heads=language.num_heads,
-        feed_forward=language.feed_forward,
-        tokenizer=tokenizer_config(recipe),
-    )
-
-
-def _training_texts(dataset: DatasetFolder) -> list[str]:
-    words = Instruction()
-    fixed = [words.before_history, words.before_reference]
-    return fixed + [dataset.item(item_id).instruction for item_id in dataset.item_ids]

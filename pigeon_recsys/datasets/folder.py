@@ -9,8 +9,8 @@ they are asked for. `pigeon-recsys data validate` decodes them all.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -86,6 +86,14 @@ class DatasetFolder:
     def histories(self) -> Iterator[History]:
         """Yield the history of every user, in the order of the user ids."""
         yield from self._histories.values()
+
+    def without(self, item_ids: Collection[str]) -> "DatasetFolder":
+        """Return the dataset as if these items, and all events on them, had never been."""
+        return replace(
+            self,
+            rows={key: row for key, row in self.rows.items() if key not in item_ids},
+            interactions=tuple(row for row in self.interactions if row.item_id not in item_ids),
+        )
 
     def _row(self, item_id: str) -> CatalogRow:
         try:

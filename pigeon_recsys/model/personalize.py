@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -20,16 +21,24 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from pigeon_recsys.backbones.base import Backbone
+from pigeon_recsys.errors import SettingsError
 
 # B rows, T tokens, F feature width, D width of the language model
 
 POLICY = "default"  # the adapter that trains and is saved; peft's own name for a first one
 REFERENCE = "reference"  # its frozen copy; only there while preferences are aligned
 
+ReferenceForm = Literal["embedding", "tokens"]
+
 
 @dataclass(frozen=True)
 class PersonalizeConfig:
-    """Sizes of what stage 1 trains beside the mask generator; the defaults are the paper's."""
+    """Sizes of what stage 1 trains beside the mask generator; the defaults are the paper's.
+
+    `reference_form` says how the reference image stands in the prompt: as one embedding, or as
+    its kept tokens, which say where things are. That takes a backbone trained on documents with
+    reference pictures, and suits data that shows the same thing in several styles.
+    """
 
     reference_hidden: int = 128
     reference_dropout: float = 0.1
@@ -37,6 +46,14 @@ class PersonalizeConfig:
     lora_alpha: int = 16
     lora_dropout: float = 0.05
     lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
+    reference_form: ReferenceForm = "embedding"
+
+    def __post_init__(self) -> None:
+        forms = get_args(ReferenceForm)
+        if self.reference_form not in forms:
+            raise SettingsError(
+                f"personalize.reference_form must be one of {forms}, got {self.reference_form!r}."
+            )
 
 
 class ReferenceEmbedding(nn.Module):

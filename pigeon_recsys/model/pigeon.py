@@ -35,6 +35,7 @@ from pigeon_recsys.model.personalize import (
 from pigeon_recsys.model.prompt import (
     Part,
     PromptBatch,
+    image_part,
     join,
     marker_part,
     prompt_before_reference,
@@ -78,15 +79,20 @@ class Pigeon(nn.Module):
         self.backbone = backbone
         spec = backbone.spec
         self.mask_generator = MaskGenerator(spec.dim, config.mask)
-        self.reference_embedding = ReferenceEmbedding(
-            spec.feature_dim, spec.dim, config.personalize
-        )
+        self.reference_embedding: ReferenceEmbedding | None = None
+        if config.personalize.reference_form == "embedding":
+            self.reference_embedding = ReferenceEmbedding(
+                spec.feature_dim, spec.dim, config.personalize
+            )
 
     def own_state(self) -> dict[str, Tensor]:
         """Return the weights that are Pigeon's own: both modules and the LoRA adapter."""
         own = {f"backbone.language_model.{name}" for name in lora_parameters(self.backbone)}
-        for module in ("mask_generator", "reference_embedding"):
-            own |= {f"{module}.{name}" for name, _ in self.get_submodule(module).named_parameters()}
+        own |= {
+            name
+            for name, _ in self.named_parameters()
+            if name.startswith(("mask_generator.", "reference_embedding."))
+        }
         return {name: value for name, value in self.state_dict().items() if name in own}
 
     def reconstruction_loss(
@@ -210,7 +216,12 @@ class Pigeon(nn.Module):
         return history_BN.unflatten(1, (num_images, num_tokens)), reference_XT
 
     def reference_part(self, batch: PromptBatch, keep_BT: Tensor) -> Part:
-        """Return `<emb>`; a row without a reference image does not attend to it."""
+        """Return `<emb>`, or the kept tokens where these stand for the reference.
+
+        A row without a reference image does not attend to it.
+        """
+        if self.reference_embedding is None:
+            return image_part(self.backbone, batch.reference_BT, batch.has_reference_B, keep_BT)
         feature_BTF = self.backbone.features(batch.reference_BT, keep_BT)
         embed_BSD = self.reference_embedding(feature_BTF)[:, None]
         return Part(embed_BSD, batch.has_reference_B[:, None])

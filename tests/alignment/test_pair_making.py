@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pigeon_recsys.alignment.examples import EMPTY
+from pigeon_recsys.alignment.examples import EMPTY, Examples
 from pigeon_recsys.alignment.pair_making import CHUNKS_FOLDER, PairMaker, PairSettings, make_pairs
+from pigeon_recsys.alignment.same_content import SameContent
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.model.image_encoder import ImageEncoder, ImageEncoderConfig
 from tests.alignment.tiny_pigeon import NUM_ITEMS, SIDE, tiny_items, tiny_pigeon
@@ -65,7 +66,7 @@ def test_history_counts_by_taste_and_the_reference_by_content(maker: PairMaker) 
 
 def make(maker: PairMaker, run: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = pq.read_table(
-        make_pairs(maker, TRAIN, VALIDATION, run, SOURCE)
+        make_pairs(maker, Examples(maker.items, TRAIN, VALIDATION), run, SOURCE)
     ).to_pylist()
     return rows
 
@@ -126,7 +127,7 @@ def test_how_windows_are_batched_does_not_change_the_pairs(
 
 def test_data_without_windows_is_refused(maker: PairMaker, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no training user of this data likes two items"):
-        make_pairs(maker, TRAIN[:0], VALIDATION, tmp_path, SOURCE)
+        make_pairs(maker, Examples(maker.items, TRAIN[:0], VALIDATION), tmp_path, SOURCE)
 
 
 def test_other_references_come_from_windows_of_the_same_split(
@@ -136,3 +137,24 @@ def test_other_references_come_from_windows_of_the_same_split(
     references = [row["reference"] for row in rows]
     assert sorted(references[:3]) == ["i3", "i5", "i6"]
     assert references[3] == "i11"
+
+
+def test_references_of_the_same_content_are_other_pictures_of_it(
+    maker: PairMaker, tmp_path: Path
+) -> None:
+    """Items 0 and 1 show the same, so do 2 and 3, and so on."""
+    others = (np.arange(NUM_ITEMS) ^ 1)[:, None]
+    same = SameContent(others, np.ones(NUM_ITEMS, dtype=np.int64))
+    examples = Examples(maker.items, TRAIN, VALIDATION, same)
+    wanted = replace(maker, settings=replace(SETTINGS, references="same"))
+    rows = pq.read_table(make_pairs(wanted, examples, tmp_path, SOURCE)).to_pylist()
+    assert sorted(row["reference"] for row in rows[:3]) == ["i2", "i4", "i7"]
+    assert rows[3]["reference"] == "i10"
+
+
+def test_references_of_the_same_content_need_data_that_knows_them(
+    maker: PairMaker, tmp_path: Path
+) -> None:
+    wanted = replace(maker, settings=replace(SETTINGS, references="same"))
+    with pytest.raises(SettingsError, match="Name the attribute that tells as content"):
+        make_pairs(wanted, Examples(maker.items, TRAIN, VALIDATION), tmp_path, SOURCE)

@@ -1,6 +1,7 @@
 """All stages on a tiny world, as `pigeon-recsys train all` runs them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,22 @@ import torch
 
 from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_items
 from pigeon_recsys.alignment.recipe import (
+    MaskRecipe,
     PairsRecipe,
     Recipe,
     Stage1Recipe,
     Stage2Recipe,
     StageRecipe,
+    WithholdRecipe,
     load_recipe,
 )
-from pigeon_recsys.alignment.stages import STAGES, pixel_table, run_all, run_stage
+from pigeon_recsys.alignment.stage_inputs import pixel_table
+from pigeon_recsys.alignment.stages import STAGES, run_all, run_stage
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import user_split
 from pigeon_recsys.datasets.world import generate_world
-from pigeon_recsys.errors import ArtifactError, SettingsError
+from pigeon_recsys.errors import ArtifactError, DatasetError, SettingsError
 from pigeon_recsys.model.checkpoint import load_pigeon, training_record
 from pigeon_recsys.model.inference import PigeonModel
 from pigeon_recsys.model.sampling import Sampling
@@ -185,3 +189,32 @@ def test_every_fault_of_a_recipe_is_named(tmp_path: Path) -> None:
         load_recipe(str(path))
     for part in ("stage_2", "tokenizer.steps", "got 0", "backbone"):
         assert part in str(caught.value)
+
+
+def test_no_stage_reads_a_withheld_picture(world: DatasetFolder, tmp_path: Path) -> None:
+    """The withheld files are made unreadable: whoever opened one would fail."""
+    recipe = RECIPE.model_copy(
+        update={
+            "withhold": WithholdRecipe(attribute="emotion", share=0.9),
+            "content": "emotion",
+            "reference": "tokens",
+            "mask": MaskRecipe(kind="random", history_ratio=0.4),
+            "pairs": PairsRecipe(
+                windows=4, validation_windows=2, batch_size=4, steps=0, references="same"
+            ),
+        }
+    )
+    left = recipe.training_data(world)
+    withheld = set(world.item_ids) - set(left.item_ids)
+    assert withheld
+    copy = tmp_path / "data"
+    shutil.copytree(world.path, copy)
+    for item_id in withheld:
+        (copy / world.rows[item_id].image).write_bytes(b"no picture")
+    run = tmp_path / "run"
+    assert list(run_all(recipe, DatasetFolder.open(copy), run)) == list(STAGES)
+    config = load_pigeon(run).config
+    assert (config.mask.kind, config.mask.history_ratio) == ("random", 0.4)
+    assert config.personalize.reference_form == "tokens"
+    with pytest.raises(DatasetError, match="is no PNG"):
+        run_all(RECIPE, DatasetFolder.open(copy), tmp_path / "other")

@@ -1,5 +1,7 @@
 """A Pigeon small enough to build in milliseconds, untrained."""
 
+from typing import get_args
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from pigeon_recsys.backbones.mini.backbone import MiniBackbone, MiniConfig
 from pigeon_recsys.backbones.mini.refiner import RefinerConfig
 from pigeon_recsys.backbones.mini.text import VOCABULARY_SIZE, learn_text_tokenizer
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizerConfig
+from pigeon_recsys.model.personalize import PersonalizeConfig, ReferenceForm
 from pigeon_recsys.model.pigeon import HISTORY_LENGTH, Pigeon, PigeonConfig
 from pigeon_recsys.model.prompt import PromptBatch, pad_texts
 
@@ -28,10 +31,13 @@ def backbone() -> MiniBackbone:
     return MiniBackbone(config, learn_text_tokenizer(["a happy sticker with a star"])).eval()
 
 
-@pytest.fixture
-def pigeon(backbone: MiniBackbone) -> Pigeon:
+@pytest.fixture(params=get_args(ReferenceForm))
+def pigeon(backbone: MiniBackbone, request: pytest.FixtureRequest) -> Pigeon:
+    """In both forms of the reference: whatever holds of one must hold of the other."""
     torch.manual_seed(1)
-    return Pigeon(backbone, PigeonConfig())
+    return Pigeon(
+        backbone, PigeonConfig(personalize=PersonalizeConfig(reference_form=request.param))
+    )
 
 
 @pytest.fixture
