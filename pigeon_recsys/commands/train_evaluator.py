@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     dataset = DatasetFolder.open(args.data)
     options = {} if args.steps is None else {"steps": args.steps}
     sheet = train_evaluator(dataset, args.out, seed=args.seed, **options)
-    found = ", ".join(f"{name} {value:.4g}" for name, value in sheet["quality"].items())
+    measured = {name: value for name, value in sheet["quality"].items() if value is not None}
+    found = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
     print(f"evaluator: {sheet['train_seconds']:.0f} s, {found}")
     return sheet

@@ -3,8 +3,10 @@
 In:  pictures of any size, texts.
 Out: features of every stage, a vector to compare pictures by, and one to compare with texts.
 
-Its shape is not the selecting encoder's: strided convolutions and a pooled grid in place of
-patches and channel statistics; and it learns from pictures and texts alone, never from likes.
+Its shape is not the selecting encoder's: strided convolutions, a pooled grid and a thumbnail in
+place of patches and channel statistics; and it learns from pictures and texts alone, never from
+likes. The thumbnail carries layout and palette whole, which a few minutes of training would not
+teach the convolutions.
 """
 
 import torch  # noqa: TID253 - a network is a torch module; whoever evaluates imports this late
@@ -13,17 +15,19 @@ from torch.nn import functional  # noqa: TID253
 
 from pigeon_recsys.alignment.caption_tower import CaptionTower
 
-# B pictures, C channels, H height, W width, F pooled features, D width of a head
+# B pictures, C channels, H height, W width, F pooled features, T these and a thumbnail,
+# D width of a head
 
 INPUT_SIZE = 64  # pixels a side; other sizes are brought to it
 WIDTHS = (24, 48, 80, 112)  # of the stages; each halves the picture
 NUM_GROUPS = 8  # of channels normalised together
 GRID = 2  # the last stage is pooled to GRID × GRID, so that a place still counts
-HEAD = 48  # width of either head
+THUMBNAIL = 16  # pixels a side
+HEAD = 64  # width of either head
 
 
 class EvaluatorNetwork(nn.Module):
-    """Pictures to stage features and two unit vectors; about 0.6 M weights with its text side."""
+    """Pictures to stage features and two unit vectors; about 0.9 M weights with its text side."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,8 +40,9 @@ class EvaluatorNetwork(nn.Module):
             for narrow, wide in zip((3, *WIDTHS), WIDTHS, strict=False)
         )
         num_features = WIDTHS[-1] * GRID * GRID
-        self.view_head = nn.Linear(num_features, HEAD)
-        self.caption_head = nn.Linear(num_features, HEAD)
+        num_described = num_features + 3 * THUMBNAIL * THUMBNAIL
+        self.view_head = nn.Linear(num_described, HEAD)
+        self.caption_head = nn.Linear(num_described, HEAD)
         self.captions = CaptionTower(HEAD)
 
     def pyramid(self, pixels_BCHW: Tensor) -> list[Tensor]:
@@ -54,21 +59,30 @@ class EvaluatorNetwork(nn.Module):
         last_BCHW = self.pyramid(pixels_BCHW)[-1]
         return functional.adaptive_avg_pool2d(last_BCHW, GRID).flatten(1)
 
-    def view_vectors(self, feature_BF: Tensor) -> Tensor:
-        """Return unit vectors (B, D) in which two views of one picture are near."""
-        return functional.normalize(self.view_head(feature_BF), dim=1)
+    def described(self, pixels_BCHW: Tensor) -> Tensor:
+        """Return described_BT: the features and, beside them, the thumbnail in [-1, 1]."""
+        thumbnail_BCHW = resized(pixels_BCHW, THUMBNAIL) * 2 - 1
+        return torch.cat([self.features(pixels_BCHW), thumbnail_BCHW.flatten(1)], dim=1)
 
-    def caption_vectors(self, feature_BF: Tensor) -> Tensor:
+    def view_vectors(self, described_BT: Tensor) -> Tensor:
+        """Return unit vectors (B, D) in which two views of one picture are near."""
+        return functional.normalize(self.view_head(described_BT), dim=1)
+
+    def caption_vectors(self, described_BT: Tensor) -> Tensor:
         """Return unit vectors (B, D) near those of the picture's text."""
-        return functional.normalize(self.caption_head(feature_BF), dim=1)
+        return functional.normalize(self.caption_head(described_BT), dim=1)
 
 
 def to_input_size(pixels_BCHW: Tensor) -> Tensor:
     """Return the pictures at the network's size."""
-    if pixels_BCHW.shape[-2:] == (INPUT_SIZE, INPUT_SIZE):
+    return resized(pixels_BCHW, INPUT_SIZE)
+
+
+def resized(pixels_BCHW: Tensor, side: int) -> Tensor:
+    """Return the pictures as squares of this side."""
+    if pixels_BCHW.shape[-2:] == (side, side):
         return pixels_BCHW
-    size = (INPUT_SIZE, INPUT_SIZE)
-    return functional.interpolate(pixels_BCHW, size, mode="bilinear", antialias=True)
+    return functional.interpolate(pixels_BCHW, (side, side), mode="bilinear", antialias=True)
 
 
 def to_unit_range(images_BHWC: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 In:  a dataset folder, a number of steps, a seed.
 Out: `evaluator.safetensors` and `evaluator.json`, which says how far it can be trusted.
 
-Two contrasts: two views of one picture are near (a crop, a blur, some noise; colours stay,
-for they are style), and a picture is near its text. The encoder that selects learns from
-likes, with another shape and another seed, so the two agree only on what the pictures show.
+Two contrasts: two views of one picture are near, and a picture is near its text. Batches hold
+pictures with the same text side by side, so that the first contrast tells the styles of one
+concept apart and the second must not. The encoder that selects learns from likes, with another
+shape and another seed, so the two agree only on what the pictures show.
 """
 
 import hashlib
@@ -15,12 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch  # noqa: TID253 - training is torch from end to end; the command imports this late
 from torch import Tensor  # noqa: TID253
-from torch.nn import functional  # noqa: TID253
 
-from pigeon_recsys.alignment.augmentation import augment
 from pigeon_recsys.alignment.caption_tower import text_buckets
 from pigeon_recsys.alignment.embedder_data import item_text
 from pigeon_recsys.alignment.embedder_loss import content_loss
@@ -29,24 +27,30 @@ from pigeon_recsys.backbones.weights import save_weights
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pixel_table import PixelTable
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.evaluation.evaluator_network import (
-    INPUT_SIZE,
-    EvaluatorNetwork,
-    to_unit_range,
+from pigeon_recsys.evaluation.evaluator_network import INPUT_SIZE, EvaluatorNetwork
+from pigeon_recsys.evaluation.evaluator_views import view
+from pigeon_recsys.evaluation.stand_in import (
+    SHEET_FILE,
+    WEIGHTS_FILE,
+    StandIn,
+    StandInCaptions,
+    StandInViews,
 )
-from pigeon_recsys.evaluation.stand_in import SHEET_FILE, WEIGHTS_FILE, StandIn
 from pigeon_recsys.files import check_writable_folder, write_text_atomic
 from pigeon_recsys.records import Pixels
 
-# N items, B pictures, D width of a head
+# N items, B pictures, S starts of runs, R pictures of a run, Q pictures tried, K results looked
+# at, D width of a head
 
 DEFAULT_STEPS = 600  # about 5 minutes on one core
 BATCH = 96
 LEARNING_RATE = 2e-3
 SEED_OFFSET = 50_021  # apart from every seed that trains a model
-SCALE = 10.0  # of cosines before the softmax
-MIN_ZOOM = 0.7  # of a side that a view shows
+RUN_LENGTH = 4  # pictures side by side in the order of their texts
+VIEW_SCALE = 20.0  # of cosines before the softmax; higher tells closer pictures apart
+TEXT_SCALE = 10.0
 NUM_TRIED = 500  # items that the sheet's recalls are measured on
+NEAREST_TEXTS = 5  # among which a view's own text should be
 DEPTH = 10  # results looked at for a text
 
 
@@ -57,6 +61,7 @@ class EvaluatorData:
     pixels: Pixels  # (N, height, width, 3)
     buckets: tuple[tuple[int, ...], ...]  # of each item's text
     caption_N: Tensor  # the number of each item's text; equal texts, equal numbers
+    by_caption_N: Tensor  # rows in the order of their texts' numbers
 
     @classmethod
     def read(cls, dataset: DatasetFolder) -> "EvaluatorData":
@@ -64,11 +69,20 @@ class EvaluatorData:
         table = PixelTable.load(dataset, dataset.item_ids, INPUT_SIZE, INPUT_SIZE)
         texts = [item_text(dataset.item(item_id)) for item_id in dataset.item_ids]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        caption_N = torch.tensor([numbers[text] for text in texts])
         return cls(
             pixels=table.pixels,
             buckets=tuple(tuple(text_buckets(text)) for text in texts),
-            caption_N=torch.tensor([numbers[text] for text in texts]),
+            caption_N=caption_N,
+            by_caption_N=caption_N.argsort(stable=True),
         )
+
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        """Draw about `size` rows, in runs of neighbours in the order of their texts."""
+        num_items, num_runs = len(self.pixels), max(1, size // RUN_LENGTH)
+        start_S = torch.randint(num_items, (num_runs,), generator=generator)
+        place_SR = (start_S[:, None] + torch.arange(RUN_LENGTH)) % num_items
+        return self.by_caption_N[place_SR.flatten()]
 
 
 def train_evaluator(
@@ -85,8 +99,7 @@ def train_evaluator(
     network = EvaluatorNetwork()
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
-        picked_B = torch.randint(len(data.pixels), (BATCH,), generator=generator)
-        return losses(network, data, picked_B, generator)
+        return losses(network, data, data.draw(BATCH, generator), generator)
 
     settings = LoopSettings(
         steps=steps,
@@ -109,7 +122,7 @@ def train_evaluator(
         "threads": torch.get_num_threads(),
         "weights_bytes": len(content),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "quality": quality(StandIn.load(out / WEIGHTS_FILE).network, data),
+        "quality": quality(StandIn.load(out / WEIGHTS_FILE), data),
     }
     write_text_atomic(out / SHEET_FILE, json.dumps(sheet, indent=2) + "\n")
     return sheet
@@ -120,52 +133,63 @@ def losses(
 ) -> dict[str, Tensor]:
     """Return both contrasts and `loss`, their sum, of one batch."""
     images_BHWC = torch.from_numpy(data.pixels[picked_B.numpy()])
-    first_BF = network.features(view(images_BHWC, generator))
-    second_BF = network.features(view(images_BHWC, generator))
-    scale = torch.tensor(SCALE)
+    first_BT = network.described(view(images_BHWC, generator))
+    second_BT = network.described(view(images_BHWC, generator))
     views = content_loss(
-        network.view_vectors(first_BF), network.view_vectors(second_BF), picked_B, scale
+        network.view_vectors(first_BT),
+        network.view_vectors(second_BT),
+        picked_B,
+        torch.tensor(VIEW_SCALE),
     )
     captions = content_loss(
-        network.caption_vectors(first_BF),
+        network.caption_vectors(first_BT),
         network.captions([data.buckets[row] for row in picked_B.tolist()]),
         data.caption_N[picked_B],
-        scale,
+        torch.tensor(TEXT_SCALE),
     )
     return {"loss": views + captions, "view_loss": views, "caption_loss": captions}
 
 
-def view(images_BHWC: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a random view of each picture as pixels_BCHW: a part of it, shifted and worn."""
-    worn_BHWC = augment(images_BHWC, generator)
-    zoom_B = MIN_ZOOM + (1 - MIN_ZOOM) * torch.rand(len(images_BHWC), generator=generator)
-    room_B2 = (2 * torch.rand(len(images_BHWC), 2, generator=generator) - 1) * (1 - zoom_B)[:, None]
-    affine_B23 = torch.zeros(len(images_BHWC), 2, 3)
-    affine_B23[:, 0, 0] = zoom_B
-    affine_B23[:, 1, 1] = zoom_B
-    affine_B23[:, :, 2] = room_B2
-    pixels_BCHW = worn_BHWC.permute(0, 3, 1, 2)
-    grid_BHW2 = functional.affine_grid(affine_B23, list(pixels_BCHW.shape), align_corners=False)
-    return functional.grid_sample(
-        pixels_BCHW, grid_BHW2, padding_mode="border", align_corners=False
-    )
-
-
 @torch.no_grad()
-def quality(network: EvaluatorNetwork, data: EvaluatorData) -> dict[str, float | int]:
-    """Return how often a view finds its own picture first, and a text a picture it describes."""
-    tried = np.linspace(0, len(data.pixels) - 1, min(NUM_TRIED, len(data.pixels))).astype(int)
-    images_BHWC = torch.from_numpy(data.pixels[tried])
-    plain_BF = network.features(to_unit_range(images_BHWC))
+def quality(stand_in: StandIn, data: EvaluatorData) -> dict[str, float | int | None]:
+    """Return how well views of some pictures are told among all pictures.
+
+    How often a view is nearest to its own picture, to its own among those with the same text
+    (None where no two share one), and how often its text is among the five nearest; and how
+    often a text is near a picture it describes.
+    """
+    tried_Q = torch.linspace(0, len(data.pixels) - 1, min(NUM_TRIED, len(data.pixels))).long()
     generator = torch.Generator().manual_seed(SEED_OFFSET)
-    seen_BD = network.view_vectors(network.features(view(images_BHWC, generator)))
-    nearest_B = (seen_BD @ network.view_vectors(plain_BF).T).argmax(dim=1)
-    text_BD = network.captions([data.buckets[row] for row in tried])
-    found_BK = (text_BD @ network.caption_vectors(plain_BF).T).topk(min(DEPTH, len(tried))).indices
-    caption_B = data.caption_N[torch.from_numpy(tried)]
-    is_hit_B = (caption_B[found_BK] == caption_B[:, None]).any(dim=1)
+    network, all_pixels = stand_in.network, list(data.pixels)
+    seen_BCHW = view(torch.from_numpy(data.pixels[tried_Q.numpy()]), generator)
+    seen_QD = network.view_vectors(network.described(seen_BCHW))
+    plain_ND = torch.from_numpy(StandInViews(stand_in).image_vectors(all_pixels))
+    text_QD = network.captions([data.buckets[row] for row in tried_Q.tolist()])
+    shown_ND = torch.from_numpy(StandInCaptions(stand_in).image_vectors(all_pixels))
+    found_QK = (text_QD @ shown_ND.T).topk(min(DEPTH, len(all_pixels))).indices
+    is_found_Q = (data.caption_N[found_QK] == data.caption_N[tried_Q][:, None]).any(dim=1)
     return {
-        "items": len(tried),
-        "view_recall_at_1": float((nearest_B == torch.arange(len(tried))).float().mean()),
-        "caption_recall_at_10": float(is_hit_B.float().mean()),
+        "items": len(tried_Q),
+        **view_recalls(seen_QD @ plain_ND.T, tried_Q, data.caption_N),
+        f"caption_recall_at_{DEPTH}": float(is_found_Q.float().mean()),
+    }
+
+
+def view_recalls(
+    similarity_QN: Tensor, tried_Q: Tensor, caption_N: Tensor
+) -> dict[str, float | None]:
+    """Return the recalls of views, given how similar they are to every picture."""
+    same_QN = caption_N[tried_Q][:, None] == caption_N
+    own_Q = similarity_QN.masked_fill(~same_QN, -torch.inf).argmax(dim=1)
+    is_shared_Q = same_QN.sum(dim=1) > 1
+    best_QC = torch.full((len(tried_Q), int(caption_N.max()) + 1), -torch.inf).scatter_reduce(
+        1, caption_N.expand_as(similarity_QN), similarity_QN, "amax"
+    )
+    text_QK = best_QC.topk(min(NEAREST_TEXTS, best_QC.shape[1])).indices
+    has_text_Q = (text_QK == caption_N[tried_Q][:, None]).any(dim=1)
+    told_apart = (own_Q == tried_Q)[is_shared_Q].float().mean() if is_shared_Q.any() else None
+    return {
+        "view_recall_at_1": float((similarity_QN.argmax(dim=1) == tried_Q).float().mean()),
+        "view_recall_at_1_of_same_text": None if told_apart is None else float(told_apart),
+        f"text_in_nearest_{NEAREST_TEXTS}": float(has_text_Q.float().mean()),
     }

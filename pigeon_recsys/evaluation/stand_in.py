@@ -117,5 +117,5 @@ def _embedded(network: "EvaluatorNetwork", images: Sequence[Pixels], head: objec
                     for pixels in images[start : start + BATCH]
                 ]
             )
-            parts.append(head(network.features(batch_BCHW)).numpy())
+            parts.append(head(network.described(batch_BCHW)).numpy())
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.errors import ArtifactError, SettingsError
 from pigeon_recsys.evaluation import evaluator_training
-from pigeon_recsys.evaluation.evaluator_training import EvaluatorData, train_evaluator, view
+from pigeon_recsys.evaluation.evaluator_training import (
+    EvaluatorData,
+    quality,
+    train_evaluator,
+    view_recalls,
+)
 from pigeon_recsys.evaluation.evaluators import EvaluatorFiles, Evaluators
 from pigeon_recsys.evaluation.methods import Generated
 from pigeon_recsys.evaluation.stand_in import LABEL, StandIn, StandInCaptions, StandInViews
@@ -41,7 +47,8 @@ def test_the_sheet_says_what_it_was_trained_on_and_how_good_it_is(trained, datas
     out, sheet = trained
     assert json.loads((out / "evaluator.json").read_text()) == sheet
     assert sheet["dataset"]["fingerprint"] == dataset.fingerprint
-    assert set(sheet["quality"]) == {"items", "view_recall_at_1", "caption_recall_at_10"}
+    recalls = {"view_recall_at_1", "view_recall_at_1_of_same_text", "text_in_nearest_5"}
+    assert set(sheet["quality"]) == {"items", *recalls, "caption_recall_at_10"}
     assert sheet["weights_bytes"] == (out / "evaluator.safetensors").stat().st_size < MAX_BYTES
 
 
@@ -52,13 +59,48 @@ def test_training_never_reads_a_like(dataset):
     assert len(data.buckets) == 50
 
 
-def test_views_are_near_their_pictures_and_repeat_with_the_generator(dataset):
-    images = torch.from_numpy(EvaluatorData.read(dataset).pixels[:4])
-    one = view(images, torch.Generator().manual_seed(1))
-    two = view(images, torch.Generator().manual_seed(1))
-    assert torch.equal(one, two)
-    assert one.shape == (4, 3, 64, 64)
-    assert abs(one.mean() - images.float().mean() / 255) < 0.1
+def test_batches_hold_pictures_with_the_same_text_side_by_side(dataset):
+    """Of runs of four rows in the order of 3 texts of 4 pictures, half share one text or more."""
+    data = replace(
+        EvaluatorData.read(dataset),
+        pixels=np.zeros((12, 1, 1, 3), np.uint8),
+        caption_N=torch.tensor([0, 1, 2] * 4),
+        by_caption_N=torch.tensor([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]),
+    )
+    rows = data.draw(400, torch.Generator().manual_seed(0)).view(-1, 4)
+    assert len(rows) == 100
+    neighbours = data.caption_N[rows]
+    assert (neighbours[:, 1:] == neighbours[:, :-1]).float().mean() > 0.6  # 0.27 if by chance
+
+
+def test_data_lists_rows_in_the_order_of_their_texts(dataset):
+    data = EvaluatorData.read(dataset)
+    ordered = data.caption_N[data.by_caption_N]
+    assert (ordered.diff() >= 0).all()
+    assert sorted(data.by_caption_N.tolist()) == list(range(50))
+
+
+def test_recalls_count_the_picture_itself_its_text_and_its_style():
+    """Of pictures 0 to 3 the first two share a text; picture 0 is tried and looks like 2 most.
+
+    So it is not found first, but it is nearer to itself than to 1, and its text is among the
+    three there are. Picture 3 is found, and shares its text with none.
+    """
+    similarity = torch.tensor([[0.8, 0.5, 0.9, 0.1], [0.1, 0.2, 0.3, 0.9]])
+    caption = torch.tensor([0, 0, 1, 2])
+    assert view_recalls(similarity, torch.tensor([0, 3]), caption) == {
+        "view_recall_at_1": 0.5,
+        "view_recall_at_1_of_same_text": 1.0,
+        "text_in_nearest_5": 1.0,
+    }
+
+
+def test_where_no_two_pictures_share_a_text_none_is_told_from_its_likes(trained, dataset):
+    """A poster has a title of its own."""
+    data = replace(EvaluatorData.read(dataset), caption_N=torch.arange(50))
+    found = quality(StandIn.load(trained[0] / "evaluator.safetensors"), data)
+    assert found["view_recall_at_1_of_same_text"] is None
+    assert found["items"] == 50
 
 
 def test_both_spaces_give_unit_vectors_of_pictures_of_any_size(trained):
