@@ -14,34 +14,43 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks._record import write_result
+from pigeon_recsys.files import check_writable
 
 REPEATS = 5
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print a table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=40)
-    args = parser.parse_args()
+    args = parse_arguments(argv)
+    check_writable(args.out)
     figures = {
-        "import_s": best_time([sys.executable, "-c", "import pigeon_recsys"]),
-        "help_s": best_time([sys.executable, "-m", "pigeon_recsys.cli", "--help"]),
+        "import_s": best_time([sys.executable, "-c", "import pigeon_recsys"], args.repeats),
+        "help_s": best_time([sys.executable, "-m", "pigeon_recsys.cli", "--help"], args.repeats),
         **time_demo(args.users),
     }
     for name, value in figures.items():
         print(f"{name:24} {value}")
-    settings = {"users": args.users, "repeats_of_imports": REPEATS}
+    settings = {"users": args.users, "repeats_of_imports": args.repeats}
     write_result(args.out, "How long does the default demo take?", settings, figures)
 
 
-def best_time(command: list[str]) -> float:
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--users", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="of the imports")
+    return parser.parse_args(argv)
+
+
+def best_time(command: Sequence[str], repeats: int) -> float:
     """Return the least wall time of several runs, in seconds."""
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         started = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         times.append(time.monotonic() - started)

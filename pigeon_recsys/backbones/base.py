@@ -6,6 +6,7 @@ Visual ids are counted from 0 here; where the language model's vocabulary places
 backbone's own affair, behind `embed_visual` and `visual_logits`.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -74,6 +75,9 @@ class Backbone(Protocol):
 
     def visual_logits(self, hidden_BTD: Tensor) -> Tensor:
         """Return logit_BTV over visual ids alone."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Inside the block weights do not change: what derives from them is computed once."""
 
     def features(self, visual_BT: Tensor, keep_BT: Tensor | None = None) -> Tensor:
         """Return feature_BTF of the detokenizer's feature decoder, hidden tokens silenced."""

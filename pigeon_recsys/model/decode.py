@@ -35,7 +35,6 @@ class Opening:
     lanes: Part  # a row an image, users one after the other; ends in image_start
 
 
-@torch.no_grad()
 def write_tokens(
     backbone: Backbone,
     opening: Opening,
@@ -43,6 +42,18 @@ def write_tokens(
     generators: Sequence[torch.Generator],
 ) -> Tensor:
     """Return visual_BRT; every image draws from its own generator, users one after the other."""
+    with torch.inference_mode(), backbone.frozen():
+        visual_BRT = _write(backbone, opening, sampling, generators)
+    return visual_BRT.clone()  # out here an ordinary tensor, which training may read
+
+
+def _write(
+    backbone: Backbone,
+    opening: Opening,
+    sampling: Sampling,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Return visual_BRT, token by token."""
     num_users = len(opening.prompt.embed_BSD)
     num_images = len(generators) // num_users
     num_tokens = backbone.spec.tokens_per_image

@@ -131,6 +131,14 @@ class PigeonModel:
             )
         ]
 
+    @torch.no_grad()
+    def repaint(self, picture: Pixels, *, seed: int, steps: int = DEFAULT_STEPS) -> Pixels:
+        """Paint a picture from its own tokens: the most that these tokens can show."""
+        generators = [picture_generator(seed, 0.0)]
+        painted_BCHW = self._pigeon.backbone.detokenize(self._tokens([picture]), steps, generators)
+        painted: Pixels = to_pixels(painted_BCHW)[0]
+        return painted
+
     def _painted(
         self,
         visual_RT: Tensor,

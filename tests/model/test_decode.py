@@ -153,3 +153,21 @@ def test_temperature_sharpens(pigeon: Pigeon) -> None:
     number = torch.tensor([[0.65]])
     assert draw(probabilities(0.6, 0.4), Sampling(1.0), number).item() == 1
     assert draw(probabilities(0.6, 0.4), Sampling(0.5), number).item() == 0
+
+
+def test_written_tokens_can_be_trained_on(pigeon: Pigeon, prompts: PromptBatch) -> None:
+    """Stage 2 learns from them: tensors made in inference mode would be refused there."""
+    pigeon.eval()
+    written = write(pigeon, prompts, GREEDY)
+    pigeon.reconstruction_loss(prompts, written[:, 0], torch.zeros(3), None).backward()
+    assert not written.is_inference()
+
+
+def test_a_changed_table_is_seen_by_the_next_write(pigeon: Pigeon, prompts: PromptBatch) -> None:
+    """Without its head a model scores all ids alike, and greedy decoding takes the first."""
+    pigeon.eval()
+    assert write(pigeon, prompts, GREEDY).any()
+    with torch.no_grad():
+        for parameter in pigeon.backbone.visual_head.parameters():
+            parameter.zero_()
+    assert not write(pigeon, prompts, GREEDY).any()

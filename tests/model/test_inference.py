@@ -83,3 +83,11 @@ def test_orders_with_different_numbers_of_ratios_are_refused(model: PigeonModel)
     orders = [ORDERS[0], replace(ORDERS[0], ratios=(0.5,))]
     with pytest.raises(ValueError, match="need as many ratios each"):
         model.paint_sweeps(orders, sampling=SAMPLING)
+
+
+def test_a_picture_through_its_own_tokens_has_the_models_size_and_follows_from_the_seed(
+    model: PigeonModel,
+) -> None:
+    first, again = (model.repaint(picture(1), seed=4, steps=1) for _ in range(2))
+    assert first.shape == (*model.image_size, 3)
+    np.testing.assert_array_equal(first, again)

@@ -5,6 +5,7 @@ Folder: `backbone.json` (sizes), `text_tokenizer.json`, `tokenizer.safetensors`,
 """
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 from transformers import Cache, LlamaConfig, LlamaModel
 
 from pigeon_recsys.backbones.base import BackboneSpec
-from pigeon_recsys.backbones.mini.code_table import CodeTable
+from pigeon_recsys.backbones.mini.code_table import CodeTable, built_once
 from pigeon_recsys.backbones.mini.refiner import Refiner, RefinerConfig
 from pigeon_recsys.backbones.mini.text import load_text_tokenizer
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer, VisualTokenizerConfig
@@ -140,6 +141,10 @@ class MiniBackbone(nn.Module):
         """Return logit_BTV over visual ids alone."""
         logit_BTV: Tensor = hidden_BTD @ self.visual_head().T
         return logit_BTV
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Inside the block weights do not change: the tables of visual ids are built once."""
+        return built_once(self.visual_embedding, self.visual_head)
 
     def features(self, visual_BT: Tensor, keep_BT: Tensor | None = None) -> Tensor:
         """Return feature_BTF of the detokenizer's feature decoder, hidden tokens silenced."""

@@ -9,6 +9,10 @@ row and one row for each digit. After equally many steps that takes 0.47 off the
 model's loss (`benchmarks/LOG.md`).
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,6 +22,10 @@ from pigeon_recsys.backbones.mini.quantizer import FiniteScalarQuantizer
 # V visual ids, C numbers per code, L digits of all places together, D width
 
 INIT_STD = 0.02  # as the language model's own embeddings
+
+# Of the block that runs now, not of the tables: other threads and whatever comes after the
+# block, such as a training step, never see it.
+_BUILT: ContextVar[Mapping[nn.Module, Tensor] | None] = ContextVar("built_tables", default=None)
 
 
 class CodeTable(nn.Module):
@@ -38,4 +46,22 @@ class CodeTable(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the table, row_VD."""
+        built = (_BUILT.get() or {}).get(self)
+        if built is not None:
+            return built
         return self.own_VD + self.digit_VL @ self.digit_LD
+
+
+@contextmanager
+def built_once(*tables: CodeTable) -> Iterator[None]:
+    """Build these tables once for the whole block: their weights must not change within it.
+
+    A table takes longer to build than to use, and decoding uses it at every token. No gradient
+    reaches the weights from inside the block.
+    """
+    built: dict[nn.Module, Tensor] = {table: table().detach() for table in tables}
+    token = _BUILT.set({**(_BUILT.get() or {}), **built})
+    try:
+        yield
+    finally:
+        _BUILT.reset(token)
