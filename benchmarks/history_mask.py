@@ -13,10 +13,13 @@ Read `kept_difference`, the share of tokens kept on true likes minus that on noi
 mask cannot tell. `style_all` and `dis_true_likes` say what that is worth in the picture;
 `minus_first` holds each row against the first one, request by request. Intervals are 95 % by
 bootstrap over users. Nothing selects among pictures: all are made at one reference-mask ratio.
+Without `--data` a small world is drawn; without `--weights` the shipped ones answer.
 """
 
 import argparse
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +31,7 @@ from benchmarks._noisy_requests import NoisyRequest, draw_requests
 from benchmarks._record import write_result
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.sticker_drawing import CONTENT_FACTORS, STYLE_FACTORS
-from pigeon_recsys.datasets.world import USERS_TRUTH
+from pigeon_recsys.datasets.world import USERS_TRUTH, generate_world
 from pigeon_recsys.evaluation.bootstrap import mean_over_users
 from pigeon_recsys.evaluation.factor_judge import FactorJudge
 from pigeon_recsys.evaluation.network_identity import file_tensor_hashes, identity
@@ -37,6 +40,7 @@ from pigeon_recsys.evaluation.stand_in import StandIn, StandInViews
 from pigeon_recsys.files import check_writable
 from pigeon_recsys.progress import track
 from pigeon_recsys.records import Pixels
+from pigeon_recsys.wiring import SHIPPED_WEIGHTS
 
 if TYPE_CHECKING:
     from pigeon_recsys.model.inference import PaintedSweep, PigeonModel, SweepOrder
@@ -97,6 +101,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print a table, write JSON."""
     args = parse_arguments(argv)
     check_writable(args.out)
+    with ExitStack() as until_done:
+        if args.data is None:
+            args.data = Path(until_done.enter_context(tempfile.TemporaryDirectory())) / "world"
+            generate_world(args.data, num_items=2000, num_users=400, seed=90_004, noise_share=0.4)
+        measure(args)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Ask every run, print its rows, write JSON."""
     world = DatasetFolder.open(args.data)
     requests = draw_requests(world, args.weights, args.users, seed=args.seed)
     judgement = Judgement(
@@ -128,8 +141,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="a sticker world")
-    parser.add_argument("--weights", type=Path, nargs="+", required=True, help="run folders")
+    parser.add_argument("--data", type=Path, help="a sticker world with noise likes")
+    parser.add_argument("--weights", type=Path, nargs="+", default=[SHIPPED_WEIGHTS])
     parser.add_argument("--stand-in", type=Path, help="an evaluator.safetensors, for `dis_…`")
     parser.add_argument("--users", type=int, default=DEFAULT_USERS)
     parser.add_argument("--ratio", type=float, default=DEFAULT_RATIO)

@@ -16,7 +16,8 @@ def register(commands: Any) -> None:
         help="measure generated pictures beside controls",
         description="Generate pictures for users never trained on, and measure them beside "
         "controls: no history, a swapped user, a shuffled reference, retrieval, copies and the "
-        "ground truth where the data knows it. Networks are named by hub id or path; where none "
+        "ground truth where the data knows it. Where training withheld pictures of this data, "
+        "exactly these are asked for. Networks are named by hub id or path; where none "
         "is, the stand-in of `train evaluator` takes its place and the table says so.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -25,12 +26,16 @@ def register(commands: Any) -> None:
     parser.add_argument("--weights", type=Path, metavar="RUN", help="instead of the shipped ones")
     parser.add_argument("--users", type=int, help="how many; 200, or all where there are fewer")
     parser.add_argument(
+        "--cases-per-user", type=int, default=1, metavar="N", help="distinct references for each"
+    )
+    parser.add_argument(
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help="some of: own no-history swapped shuffled retrieval history-copy reference-copy truth "
-        "(together: controls); backbone pmg textual-inversion dreambooth ip-adapter stage1 "
-        "(together: baselines); all. The controls where none is named",
+        help="some of: own no-history swapped shuffled retrieval history-copy reference-copy "
+        "style-copy truth degraded-truth roundtrip (together: controls); backbone pmg "
+        "textual-inversion dreambooth ip-adapter stage1 (together: baselines); all. "
+        "The controls where none is named",
     )
     parser.add_argument(
         "--baselines", type=Path, metavar="DIR", help="what `train baseline` has written"
@@ -68,7 +73,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.evaluation.baselines.roster import BaselineSource, check_trained_folder
     from pigeon_recsys.evaluation.evaluators import EvaluatorFiles
-    from pigeon_recsys.evaluation.run import METHOD_GROUPS, EvaluationSettings, Subject, evaluate
+    from pigeon_recsys.evaluation.method_roster import METHOD_GROUPS, Subject
+    from pigeon_recsys.evaluation.run import EvaluationSettings, evaluate
+    from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
     from pigeon_recsys.generation.pigeon_generator import PigeonGenerator
     from pigeon_recsys.model.inference import PigeonModel
@@ -80,7 +87,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     files = EvaluatorFiles(args.clip, args.dino, args.inception, args.lpips, args.evaluator)
     named = args.methods or ["controls"]
     methods = tuple(key for name in named for key in METHOD_GROUPS.get(name, (name,)))
-    settings = EvaluationSettings(methods, args.users, args.seed, files)
+    settings = EvaluationSettings(methods, args.users, args.cases_per_user, args.seed, files)
     check_trained_folder(methods, args.baselines)
     check_writable_folder(args.out)
     dataset = DatasetFolder.open(args.data)
@@ -88,10 +95,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     model = PigeonModel.load(weights)
     export_embedder(weights / "embedder.safetensors", args.out / EMBEDDER_FILE)
     embedder = OnnxEmbedder.load(args.out / EMBEDDER_FILE)
-    index = index_catalog(dataset, embedder)
+    index = index_catalog(UnseenPart.of(dataset, weights).catalog, embedder)
     generator = PigeonGenerator(model, embedder, index)
     baselines = BaselineSource(weights, embedder, args.baselines, generator.settings)
-    subject = Subject(generator, index, weights, model.version, model.image_size, baselines)
+    steps = generator.settings.steps
+    subject = Subject(
+        generator=generator,
+        index=index,
+        weights=weights,
+        weights_version=model.version,
+        image_size=model.image_size,
+        repaint=lambda pixels, seed: model.repaint(pixels, seed=seed, steps=steps),
+        baselines=baselines,
+    )
     result = evaluate(dataset, subject, args.out, settings)
     print((args.out / "table.md").read_text())
     return result

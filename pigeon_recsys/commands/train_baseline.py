@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.alignment.recipe import load_recipe
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.errors import SettingsError
+    from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
 
     recipe = load_recipe(args.recipe)
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise SettingsError(f"--steps must be at least 1, got {args.steps}.")
         stage = stage.model_copy(update={"steps": args.steps})
     check_writable_folder(args.out)
-    dataset = DatasetFolder.open(args.data)
+    dataset = UnseenPart.of(DatasetFolder.open(args.data), args.weights).catalog
     with processes.joined():
         report = train_baseline(args.name, dataset, args.weights, args.out, stage, recipe.seed)
         if not processes.is_first():

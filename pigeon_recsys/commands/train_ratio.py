@@ -44,13 +44,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.alignment.ratio_training import RatioTrainingSettings, train_ratio
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.evaluation.ratio_choices import choice_shares, compare_choices
+    from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
     from pigeon_recsys.wiring import SHIPPED_WEIGHTS, wire_generator
 
     settings = RatioTrainingSettings(args.users, args.held_out_users, args.seed)
     check_writable_folder(args.out)
-    dataset = DatasetFolder.open(args.data)
-    generator = wire_generator(args.weights or SHIPPED_WEIGHTS, dataset)
+    weights = args.weights or SHIPPED_WEIGHTS
+    dataset = UnseenPart.of(DatasetFolder.open(args.data), weights).catalog
+    generator = wire_generator(weights, dataset)
     trained = train_ratio(dataset, generator, generator.index, settings)
     shares = choice_shares(trained)
     compared = compare_choices(trained.held_out, trained.held_out.scores_NR, shares, seed=args.seed)

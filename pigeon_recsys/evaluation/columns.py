@@ -36,6 +36,11 @@ class Column:
         shown = f"{self.metric} {self.against}".strip()
         return f"{shown} ({self.network})" if self.network else shown
 
+    @property
+    def is_planted(self) -> bool:
+        """Whether it says right or wrong by the planted truth, held against no picture."""
+        return not self.against
+
 
 class Measure(Protocol):
     """Compares every picture with something of its own case."""

@@ -8,12 +8,12 @@ without an answer is left out of a method's numbers, and the row says how many t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pigeon_recsys.datasets.pixel_table import resize
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.evaluation.bootstrap import Estimate, mean_over_users
-from pigeon_recsys.evaluation.columns import Column, Measure
+from pigeon_recsys.evaluation.columns import Column, Measure, Scores
 from pigeon_recsys.evaluation.frechet_distance import FrechetDistance
 from pigeon_recsys.evaluation.methods import Case, Method
 from pigeon_recsys.progress import track
@@ -28,6 +28,7 @@ class MethodRow:
     pictures: tuple[Pixels | None, ...]  # one a case
     estimates: Mapping[Column, Estimate]
     set_values: Mapping[Column, float]  # measures of all pictures together: no interval
+    scores: Mapping[Column, Scores] = field(default_factory=dict)  # one a case; None: no picture
 
     @property
     def num_answered(self) -> int:
@@ -59,6 +60,17 @@ def compare(
     return rows
 
 
+def mean_of_scores(
+    cases: Sequence[Case], scores: Sequence[float | None], *, seed: int
+) -> Estimate | None:
+    """Return the mean over users of what the cases scored; None where no case has a score."""
+    by_user: dict[str, list[float]] = {}
+    for case, score in zip(cases, scores, strict=True):
+        if score is not None:
+            by_user.setdefault(case.user_id, []).append(score)
+    return mean_over_users(by_user, seed=seed) if by_user else None
+
+
 def _measured(
     name: str,
     pictures: Sequence[Pixels | None],
@@ -67,20 +79,16 @@ def _measured(
     frechet: FrechetDistance | None,
     seed: int,
 ) -> MethodRow:
-    answered = [
-        (case, pixels) for case, pixels in zip(cases, pictures, strict=True) if pixels is not None
-    ]
+    answered = {place: pixels for place, pixels in enumerate(pictures) if pixels is not None}
     if not answered:
         return MethodRow(name, tuple(pictures), {}, {})
-    asked, made = [case for case, _ in answered], [pixels for _, pixels in answered]
-    estimates: dict[Column, Estimate] = {}
+    asked, made = [cases[place] for place in answered], list(answered.values())
+    scores: dict[Column, Scores] = {}
     for measure in track(measures, f"measure {name}", total=len(measures)):
-        for column, scores in measure.scores(asked, made).items():
-            by_user: dict[str, list[float]] = {}
-            for case, score in zip(asked, scores, strict=True):
-                if score is not None:
-                    by_user.setdefault(case.user_id, []).append(score)
-            if by_user:
-                estimates[column] = mean_over_users(by_user, seed=seed)
+        for column, values in measure.scores(asked, made).items():
+            known = dict(zip(answered, values, strict=True))
+            scores[column] = [known.get(place) for place in range(len(cases))]
+    means = {column: mean_of_scores(cases, own, seed=seed) for column, own in scores.items()}
+    estimates = {column: mean for column, mean in means.items() if mean is not None}
     set_values = {} if frechet is None else frechet.values(asked, made)
-    return MethodRow(name, tuple(pictures), estimates, set_values)
+    return MethodRow(name, tuple(pictures), estimates, set_values, scores)

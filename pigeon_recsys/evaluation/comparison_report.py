@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pigeon_recsys.datasets.pixel_table import resize
+from pigeon_recsys.evaluation.bootstrap import Estimate
 from pigeon_recsys.evaluation.columns import Column
 from pigeon_recsys.evaluation.comparison import MethodRow
 from pigeon_recsys.evaluation.methods import Case
@@ -70,11 +71,12 @@ def to_markdown(rows: Sequence[MethodRow], made_from: Mapping[str, Any]) -> str:
     for heading in dict.fromkeys(_heading(column.against) for column in columns):
         shown = [column for column in columns if _heading(column.against) == heading]
         parts.append(f"\n## {heading}\n")
-        parts.append(_line(["method", "answered", *(c.title + ARROWS[c.better] for c in shown)]))
-        parts.append(_line(["---"] * (len(shown) + 2)))
+        heads = ["method", "answered", *(c.title + ARROWS[c.better] for c in shown)]
+        parts += [table_line(heads), table_line(["---"] * len(heads))]
         for row in rows:
             cells = [_cell(row, column) for column in shown]
-            parts.append(_line([row.name, f"{row.num_answered} of {len(row.pictures)}", *cells]))
+            answered = f"{row.num_answered} of {len(row.pictures)}"
+            parts.append(table_line([row.name, answered, *cells]))
     parts.append("\nMeans with 95 % intervals by bootstrap over users.\n")
     parts += [f"{note}\n" for note in notes(columns)]
     return "\n".join(parts)
@@ -93,6 +95,18 @@ def notes(columns: Sequence[Column]) -> list[str]:
             "stand-in with `pigeon-recsys train evaluator`, or name pretrained networks."
         )
     return found
+
+
+def estimate_cell(estimate: Estimate | None) -> str:
+    """Return a mean with its interval as the cell of a Markdown table."""
+    if estimate is None:
+        return "–"
+    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def table_line(cells: Sequence[str]) -> str:
+    """Return one line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
 
 
 def contact_sheet(
@@ -142,20 +156,15 @@ def _value(row: MethodRow, column: Column) -> dict[str, float | int | None] | No
 
 
 def _cell(row: MethodRow, column: Column) -> str:
-    if column in row.estimates:
-        estimate = row.estimates[column]
-        return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{row.set_values[column]:.2f}" if column in row.set_values else "–"
+    if column in row.set_values:
+        return f"{row.set_values[column]:.2f}"
+    return estimate_cell(row.estimates.get(column))
 
 
 def _heading(against: str) -> str:
     if not against:
         return "Against the planted truth"
     return "Near copies" if against.startswith("of ") else f"Against the {against}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _is_plain(value: object) -> bool:

@@ -74,12 +74,15 @@ class TextScore:
 class NearCopies:
     """The share of pictures that are near copies of one in the catalog or in the history."""
 
-    catalog_thumbnails: Vectors
+    catalog_thumbnails: Vectors  # of the items at the size of the pictures
 
     def scores(self, cases: Sequence[Case], pictures: Sequence[Pixels]) -> dict[Column, Scores]:
         """Return 1 or 0 a case."""
         made = thumbnails(pictures)
-        histories = [thumbnails(ANCHORS["history"](case)) for case in cases]
+        histories = [
+            thumbnails([sized(known, pictures[0]) for known in ANCHORS["history"](case)])
+            for case in cases
+        ]
         of_history: Scores = [
             is_near_copy(made[row : row + 1], known)[0] for row, known in enumerate(histories)
         ]

@@ -90,7 +90,7 @@ class NearestRealPictures:
         return float(self._concept(case) in best)
 
     def _concept(self, case: Case) -> str:
-        return str(self.truth.catalog.item(_reference(case)).attributes["concept"])
+        return self.truth.content(_reference(case))
 
     def _style(self, style: str) -> str:
         return self.one_style.get(style, style)

@@ -3,10 +3,13 @@
 In:  a dataset, trained weights, the networks that evaluate, which methods.
 Out: in the folder `table.json`, `table.md`, `contact_sheet.png` and `pictures/` (what a study
      with people reads); for a sticker world also `personalization.json`.
+
+Of pictures that training withheld only the truth and the networks that evaluate know.
 """
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,31 +17,23 @@ from typing import Any
 import numpy as np
 
 from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.pixel_table import resize
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.evaluation.baselines.roster import (
-    BASELINE_KEYS,
-    BaselineSource,
-    load_baselines,
-)
-from pigeon_recsys.evaluation.cases import CaseSource, users_never_trained_on
+from pigeon_recsys.evaluation.cases import CaseSource
 from pigeon_recsys.evaluation.columns import Measure
 from pigeon_recsys.evaluation.comparison import MethodRow, compare
 from pigeon_recsys.evaluation.comparison_report import contact_sheet, to_json, to_markdown
-from pigeon_recsys.evaluation.controls import (
-    CopyOfReference,
-    GroundTruth,
-    MostSimilarHistoryImage,
-    NearestCatalogImage,
-    own_tasks,
-    swapped_tasks,
-    tasks_with_shuffled_references,
-    tasks_without_history,
-)
 from pigeon_recsys.evaluation.evaluators import EvaluatorFiles, Evaluators
 from pigeon_recsys.evaluation.factor_judge import FactorJudge
 from pigeon_recsys.evaluation.human_study.comparison import DrawnTask, write_comparison
 from pigeon_recsys.evaluation.image_metrics import NearCopies
-from pigeon_recsys.evaluation.methods import Case, Generated, Method
+from pigeon_recsys.evaluation.method_roster import (
+    CONTROL_KEYS,
+    METHOD_KEYS,
+    Subject,
+    chosen_methods,
+)
+from pigeon_recsys.evaluation.methods import Case
 from pigeon_recsys.evaluation.near_copies import NEAR_COPY_DISTANCE, nearest_distance, thumbnails
 from pigeon_recsys.evaluation.network_identity import identity
 from pigeon_recsys.evaluation.personalization import (
@@ -47,23 +42,12 @@ from pigeon_recsys.evaluation.personalization import (
     measure_personalization,
 )
 from pigeon_recsys.evaluation.planted_columns import JudgedFactors, NearestRealPictures
+from pigeon_recsys.evaluation.style_breakdown import StyleBreakdown
 from pigeon_recsys.evaluation.truth import CatalogTruth, DrawnTruth, Truth, read_truth
+from pigeon_recsys.evaluation.unseen import UnseenPart
 from pigeon_recsys.files import write_text_atomic
-from pigeon_recsys.ports import ImageGenerator, ItemIndex
 from pigeon_recsys.records import Vectors
 
-CONTROL_KEYS = (
-    "own",
-    "no-history",
-    "swapped",
-    "shuffled",
-    "retrieval",
-    "history-copy",
-    "reference-copy",
-    "truth",
-)
-METHOD_KEYS = (*CONTROL_KEYS, *BASELINE_KEYS)
-METHOD_GROUPS = {"controls": CONTROL_KEYS, "baselines": BASELINE_KEYS, "all": METHOD_KEYS}
 DEFAULT_USERS = 200
 BASE_RATE_ITEMS = 500  # of the catalog, held against all the rest of it
 
@@ -74,6 +58,7 @@ class EvaluationSettings:
 
     methods: tuple[str, ...] = CONTROL_KEYS
     num_users: int | None = None
+    cases_per_user: int = 1
     seed: int = 0
     evaluators: EvaluatorFiles = field(default_factory=EvaluatorFiles)
 
@@ -84,23 +69,8 @@ class EvaluationSettings:
                 f"there is no method {unknown[0] if unknown else 'named'!r}. "
                 f"Choose among: {', '.join(METHOD_KEYS)}."
             )
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The trained model under evaluation and what it selects with."""
-
-    generator: ImageGenerator
-    index: ItemIndex
-    weights: Path  # the run folder
-    weights_version: str
-    image_size: tuple[int, int]
-    baselines: BaselineSource | None = None  # needed where a baseline is asked for
-
-    @property
-    def selection_weights(self) -> tuple[Path, ...]:
-        """The weights of the encoder behind the index, which also chooses among the sweep."""
-        return (self.weights / "embedder.safetensors",)
+        if self.cases_per_user < 1:
+            raise SettingsError(f"cases per user must be at least 1, got {self.cases_per_user}.")
 
 
 def evaluate(
@@ -108,18 +78,20 @@ def evaluate(
 ) -> dict[str, Any]:
     """Run a whole evaluation, write its files into `out` and return what `table.json` holds."""
     evaluators = Evaluators.load(settings.evaluators)
-    methods = chosen_methods(dataset, subject, settings.methods)
+    unseen = UnseenPart.of(dataset, subject.weights)
+    unseen.check_not_in(subject.index)
+    truth = read_truth(dataset, unseen.withheld)
+    methods = chosen_methods(unseen.catalog, truth, subject, settings.methods)
     selectors = evaluators.check_apart_from(list(methods.values()))
-    truth = read_truth(dataset)
-    users = users_never_trained_on(dataset, subject.weights)
-    num_users = settings.num_users or min(DEFAULT_USERS, len(users))
-    source = CaseSource(dataset, subject.index, truth)
-    cases = source.draw(users, num_users, seed=settings.seed)
-    catalog = thumbnails([dataset.pixels(item_id) for item_id in dataset.item_ids])
+    num_users = settings.num_users or min(DEFAULT_USERS, len(unseen.user_ids))
+    source = CaseSource(unseen.catalog, subject.index, truth)
+    cases = source.draw(
+        unseen.user_ids, num_users, cases_per_user=settings.cases_per_user, seed=settings.seed
+    )
+    catalog = catalog_thumbnails(unseen.catalog, subject.image_size)
     measures = all_measures(evaluators, truth, catalog, subject.image_size)
-    asked = {key: m for key, m in methods.items() if key != "truth" or truth is not None}
     rows = compare(
-        list(asked.values()),
+        list(methods.values()),
         cases,
         measures,
         evaluators.frechet,
@@ -131,54 +103,47 @@ def evaluate(
         "fingerprint": dataset.fingerprint,
         "weights_version": subject.weights_version,
         "users": num_users,
+        **told_of_cases(cases, settings.cases_per_user),
+        **unseen.told(),
+        **_told_of_methods(settings.methods, methods),
         "seed": settings.seed,
         "catalog_near_copy_rate": catalog_near_copy_rate(catalog, settings.seed),
         "evaluating_networks": {k: identity(hashes) for k, hashes in evaluators.hashes().items()},
         "selecting_networks": {k: identity(hashes) for k, hashes in selectors.items()},
     }
     result = to_json(rows, made_from)
+    page = to_markdown(rows, made_from)
+    if isinstance(truth, CatalogTruth):
+        breakdown = StyleBreakdown.of(truth, cases, rows, seed=settings.seed)
+        result["by_style"] = breakdown.to_json()
+        page += breakdown.to_markdown()
+    if isinstance(truth, DrawnTruth) and {"own", "swapped"} <= set(methods):
+        by_key = dict(zip(methods, rows, strict=True))
+        measured = personalization(truth, cases, by_key["own"], by_key["swapped"])
+        result["personalization"] = measured
+        _write_personalization(out, made_from, measured)
     write_text_atomic(out / "table.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
-    write_text_atomic(out / "table.md", to_markdown(rows, made_from))
+    write_text_atomic(out / "table.md", page)
     contact_sheet(cases, rows, subject.image_size, out / "contact_sheet.png")
     _write_pictures(out / "pictures", dataset.name, cases, rows)
-    if isinstance(truth, DrawnTruth) and {"own", "swapped"} <= set(asked):
-        by_key = dict(zip(asked, rows, strict=True))
-        figures = {
-            "world": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-            "weights_version": subject.weights_version,
-            "users": num_users,
-            "seed": settings.seed,
-            "measures": personalization(truth, cases, by_key["own"], by_key["swapped"]),
-        }
-        content = json.dumps(figures, indent=2) + "\n"
-        write_text_atomic(out / "personalization.json", content)
-        result["personalization"] = figures["measures"]
     return result
 
 
-def chosen_methods(
-    dataset: DatasetFolder, subject: Subject, keys: Sequence[str]
-) -> dict[str, Method]:
-    """Return the methods of these keys, in the order of the table."""
-    selects = subject.selection_weights
-    made: dict[str, Method] = {
-        key: Generated(name, subject.generator, tasks_of, selects)
-        for key, name, tasks_of in (
-            ("own", "Pigeon", own_tasks),
-            ("no-history", "Pigeon, no history", tasks_without_history),
-            ("swapped", "Pigeon, swapped user", swapped_tasks),
-            ("shuffled", "Pigeon, shuffled reference", tasks_with_shuffled_references),
-        )
-    }
-    made["retrieval"] = NearestCatalogImage(subject.index, dataset, selects)
-    made["history-copy"] = MostSimilarHistoryImage(subject.index, selects)
-    made["reference-copy"] = CopyOfReference()
-    made["truth"] = GroundTruth()
-    if not set(BASELINE_KEYS).isdisjoint(keys):
-        if subject.baselines is None:
-            raise SettingsError("a baseline needs Subject.baselines: where its weights are.")
-        made |= load_baselines(keys, dataset, subject.index, subject.baselines, selects)
-    return {key: made[key] for key in METHOD_KEYS if key in keys}
+def told_of_cases(cases: Sequence[Case], cases_per_user: int) -> dict[str, int | str]:
+    """Return how much was asked, and what a reader must know of it."""
+    by_user = Counter(case.user_id for case in cases)
+    fewer = sum(count < cases_per_user for count in by_user.values())
+    told: dict[str, int | str] = {"cases": len(cases), "cases_per_user": cases_per_user}
+    if fewer:
+        told["users_with_fewer_cases"] = f"{fewer}, for whom no more references were left"
+    if not any(case.target is not None for case in cases):
+        told["target"] = "none known: pictures are held against their reference and history"
+    return told
+
+
+def _told_of_methods(asked: Sequence[str], methods: Mapping[str, object]) -> dict[str, str]:
+    left_out = [key for key in asked if key not in methods]
+    return {"methods_left_out": f"{', '.join(left_out)}: not for this data"} if left_out else {}
 
 
 def all_measures(
@@ -211,6 +176,16 @@ def personalization(
     return {name: asdict(estimate) for name, estimate in measures.items()}
 
 
+def catalog_thumbnails(catalog: DatasetFolder, size: tuple[int, int]) -> Vectors:
+    """Return the thumbnails of all items, brought to the size of a method's pictures first.
+
+    A copy goes through that size too; compared with the original's own thumbnail, the resizing
+    of a poster alone can be further than a near copy may be.
+    """
+    pictures = [resize(catalog.pixels(item_id), *size) for item_id in catalog.item_ids]
+    return thumbnails(pictures)
+
+
 def catalog_near_copy_rate(catalog: Vectors, seed: int) -> float:
     """Return how often a catalog picture is itself a near copy of another: the rate to expect."""
     rng = np.random.default_rng(seed)
@@ -221,6 +196,18 @@ def catalog_near_copy_rate(catalog: Vectors, seed: int) -> float:
         for row in rows
     ]
     return float(np.mean(near))
+
+
+def _write_personalization(
+    out: Path, made_from: Mapping[str, Any], measures: Mapping[str, Mapping[str, float | int]]
+) -> None:
+    """Write the personalization measures by themselves."""
+    figures = {
+        "world": {"name": made_from["dataset"], "fingerprint": made_from["fingerprint"]},
+        **{key: made_from[key] for key in ("weights_version", "users", "cases", "seed")},
+        "measures": measures,
+    }
+    write_text_atomic(out / "personalization.json", json.dumps(figures, indent=2) + "\n")
 
 
 def _write_pictures(

@@ -34,6 +34,9 @@ class Truth(Protocol):
     def allows(self, user_id: str, reference_id: str) -> bool:
         """Say whether the reference is a fair question: answered, and not by itself."""
 
+    def content(self, reference_id: str) -> str:
+        """Return what the reference shows; two that show the same ask a user for the same."""
+
     def target(self, user_id: str, reference_id: str) -> Pixels:
         """Return the reference's content in the user's style, for an allowed reference."""
 
@@ -49,6 +52,11 @@ class DrawnTruth:
         """Every reference can be drawn in every style."""
         return user_id in self.main_styles and reference_id in self.world.rows
 
+    def content(self, reference_id: str) -> str:
+        """Return the factors that are not style."""
+        attributes = self.world.item(reference_id).attributes
+        return ", ".join(str(attributes[factor]) for factor in CONTENT_FACTORS)
+
     def target(self, user_id: str, reference_id: str) -> Pixels:
         """Return the sticker, drawn at the size of the reference."""
         attributes = self.world.item(reference_id).attributes
@@ -61,27 +69,40 @@ class DrawnTruth:
 
 @dataclass(frozen=True)
 class CatalogTruth:
-    """Finds the target among items with the same concept in the user's main style."""
+    """Finds the target among items with the same concept in the user's main style.
 
-    catalog: DatasetFolder
+    Where training withheld pictures, these are the only targets.
+    """
+
+    catalog: DatasetFolder  # all of it, withheld pictures too
     main_styles: Mapping[str, str]  # of every user
     item_of: Mapping[tuple[str, str], str]  # concept and style to item
+    withheld: frozenset[str] = frozenset()
 
     def allows(self, user_id: str, reference_id: str) -> bool:
         """Ask only for concepts shown in another style whose target exists."""
         style = self.main_styles.get(user_id, "")
-        attributes = self.catalog.item(reference_id).attributes
-        has_target = (str(attributes["concept"]), style) in self.item_of
-        return has_target and attributes["style"] != style
+        target_id = self.item_of.get((self.content(reference_id), style))
+        if target_id is None or self.catalog.item(reference_id).attributes["style"] == style:
+            return False
+        is_new = target_id in self.withheld and reference_id not in self.withheld
+        return is_new or not self.withheld
+
+    def content(self, reference_id: str) -> str:
+        """Return the concept."""
+        return str(self.catalog.item(reference_id).attributes["concept"])
 
     def target(self, user_id: str, reference_id: str) -> Pixels:
         """Return the catalog's picture of the concept in the user's style."""
-        concept = str(self.catalog.item(reference_id).attributes["concept"])
-        return self.catalog.pixels(self.item_of[concept, self.main_styles[user_id]])
+        style = self.main_styles[user_id]
+        return self.catalog.pixels(self.item_of[self.content(reference_id), style])
 
 
-def read_truth(dataset: DatasetFolder) -> Truth | None:
-    """Return what the dataset's folder knows of its users' wishes; None where it is nothing."""
+def read_truth(dataset: DatasetFolder, withheld: frozenset[str] = frozenset()) -> Truth | None:
+    """Return what the dataset's folder knows of its users' wishes; None where it is nothing.
+
+    `withheld` are the items that training never saw, which makes them the ones to ask for.
+    """
     path = dataset.path / USERS_TRUTH
     if not path.is_file():
         return None
@@ -90,7 +111,8 @@ def read_truth(dataset: DatasetFolder) -> Truth | None:
     if {f"main_{factor}" for factor in STYLE_FACTORS} <= columns and set(CONTENT_FACTORS) <= names:
         return DrawnTruth(dataset, read_main_styles(path))
     if "main_style" in columns and {"concept", "style"} <= names:
-        return CatalogTruth(dataset, _main_style(path), _items_by_concept_and_style(dataset))
+        items = _items_by_concept_and_style(dataset)
+        return CatalogTruth(dataset, _main_style(path), items, withheld)
     return None
 
 

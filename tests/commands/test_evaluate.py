@@ -1,15 +1,18 @@
 """`pigeon-recsys evaluate` and `train evaluator`: what a person meets."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pigeon_recsys.cli import main
+from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.datasets.world import USERS_TRUTH, generate_world
 from pigeon_recsys.evaluation import evaluator_training
 from pigeon_recsys.evaluation.human_study.comparison import read_comparison
 from pigeon_recsys.wiring import SHIPPED_WEIGHTS
+from tests.evaluation.styled_catalog import many_styled
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,66 @@ def test_without_a_truth_there_is_no_target_and_no_judge(world: Path, tmp_path: 
     shown = {(column["against"], column["network"]) for column in table["columns"]}
     assert not {against for against, _ in shown} & {"target", ""}
     assert not {network for _, network in shown} - {""}
+    assert table["methods_left_out"] == "truth: not for this data"
+    assert table["target"].startswith("none known")
+
+
+def test_where_pictures_were_withheld_exactly_these_are_asked_for(
+    evaluator: Path, tmp_path: Path
+) -> None:
+    """The shipped weights, with a card that says they were trained on this catalog."""
+    dataset = many_styled(tmp_path / "styled", num_users=40)
+    weights = tmp_path / "weights"
+    shutil.copytree(SHIPPED_WEIGHTS, weights)
+    card = json.loads((weights / "pigeon.json").read_text())
+    rule = {"attribute": "concept", "share": 0.9}
+    card["training"] |= {"fingerprint": dataset.fingerprint, "recipe": {"withhold": rule}}
+    (weights / "pigeon.json").write_text(json.dumps(card))
+    arguments = ["--data", str(dataset.path), "--weights", str(weights), "--users", "2"]
+    arguments += ["--out", str(tmp_path / "out"), "--evaluator", str(evaluator)]
+    arguments += ["--cases-per-user", "2", "--methods", "retrieval", "reference-copy", "style-copy"]
+    assert main(["evaluate", *arguments, "truth", "degraded-truth", "roundtrip"]) == 0
+
+    withheld = Withholding(**rule).items(dataset)
+    table = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert table["withheld"] == f"{len(withheld)} pictures of {len(withheld)} concepts"
+    assert (table["cases"], table["cases_per_user"]) == (4, 2)
+    names = [method["name"] for method in table["methods"]]
+    assert names[-3:] == [
+        "ground truth",
+        "ground truth, slightly degraded",
+        "ground truth, through the tokenizer",
+    ]
+    assert all(method["answered"] == 4 for method in table["methods"])
+    assert [method["name"] for method in table["by_style"]["methods"]] == names
+    assert sum(style["cases"] for style in table["by_style"]["styles"].values()) == 4
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert f"- withheld: {len(withheld)} pictures" in page
+    assert "## style right given the concept (stand-in encoder), by the user's main style" in page
+
+    withheld_greys = {int(dataset.pixels(item_id)[0, 0, 0]) for item_id in withheld}
+    drawn = read_comparison(tmp_path / "out" / "pictures")
+    for task in drawn.tasks:
+        shown = {name: int(drawn.drawn(name, task.id)[0, 0, 0]) for name in names[:4]}
+        assert shown["ground truth"] in withheld_greys
+        del shown["ground truth"]
+        assert withheld_greys.isdisjoint(shown.values())
+
+
+def test_no_cases_per_user_are_refused(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path), "--cases-per-user", "0"]
+    assert main(["evaluate", *arguments]) == 2
+    assert "cases per user must be at least 1, got 0" in capsys.readouterr().err
+
+
+def test_a_truth_that_is_not_there_cannot_be_all_that_is_asked_for(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path), "--methods", "style-copy"]
+    assert main(["evaluate", *arguments]) == 2
+    assert "plants no truth that style-copy could show" in capsys.readouterr().err
 
 
 def test_the_selecting_encoder_is_refused_as_evaluator(

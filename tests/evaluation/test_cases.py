@@ -1,17 +1,15 @@
 """The requests every method answers: new references, two histories, users never trained on."""
 
-import json
-
 import numpy as np
 import pytest
 
 from pigeon_recsys.datasets.folder import DatasetFolder
-from pigeon_recsys.datasets.split import user_split
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.evaluation.cases import CaseSource, users_never_trained_on
+from pigeon_recsys.evaluation.cases import CaseSource
 from pigeon_recsys.evaluation.truth import read_truth
 from pigeon_recsys.retrieval.faiss_index import FaissIndex
+from tests.evaluation.styled_catalog import write_styled
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +46,39 @@ def test_the_same_seed_draws_the_same_cases(source):
     assert [case.task.reference for case in one] == [case.task.reference for case in two]
 
 
-def test_data_the_weights_were_trained_on_is_asked_of_test_users_only(source, tmp_path):
-    training = {"training": {"fingerprint": source.dataset.fingerprint}}
-    (tmp_path / "pigeon.json").write_text(json.dumps(training))
-    users = users_never_trained_on(source.dataset, tmp_path)
-    assert all(user_split(user) == "test" for user in users)
-    (tmp_path / "pigeon.json").write_text("{}")
-    assert users_never_trained_on(source.dataset, tmp_path) == source.dataset.user_ids
+def test_further_cases_come_in_rounds_and_no_user_is_asked_for_the_same_twice(source):
+    """Three rounds of four users; the first is what one case a user draws."""
+    users = source.dataset.user_ids
+    cases = source.draw(users, 4, cases_per_user=3, seed=2)
+    order = [case.user_id for case in cases]
+    assert order == order[:4] * 3
+    assert len({case.task.seed for case in cases}) == 12
+    for user_id in order[:4]:
+        own = [case.task.reference.item_id for case in cases if case.user_id == user_id]
+        assert len({source.truth.content(item_id) for item_id in own}) == 3
+    single = source.draw(users, 4, seed=2)
+    drawn = [(case.user_id, case.task.reference, case.task.seed) for case in cases[:4]]
+    assert drawn == [(case.user_id, case.task.reference, case.task.seed) for case in single]
+
+
+def test_a_user_who_was_asked_for_everything_has_fewer_cases(tmp_path):
+    """u1 wants noto: only cat and dog exist in it and elsewhere; u2 can be asked for three."""
+    pictures = {
+        f"{style}-{concept}": 7 * number
+        for number, (style, concept) in enumerate(
+            [(s, c) for s in ("flat", "noto") for c in ("cat", "dog", "owl")][:5]
+        )
+    }
+    dataset = write_styled(
+        tmp_path / "styled",
+        {**pictures, "line-owl": 90, "flat-fox": 91, "line-fox": 92},
+        {"u1": "noto", "u2": "flat"},
+        {"u1": ["flat-fox"], "u2": ["line-fox"]},
+    )
+    vectors = np.eye(len(dataset.item_ids), dtype=np.float32)
+    source = CaseSource(dataset, FaissIndex.build(dataset.item_ids, vectors), read_truth(dataset))
+    cases = source.draw(("u1", "u2"), 2, cases_per_user=4)
+    assert sorted(case.user_id for case in cases) == ["u1"] * 2 + ["u2"] * 3
 
 
 def test_too_few_or_too_many_users_are_refused(source):

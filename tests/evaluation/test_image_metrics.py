@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pigeon_recsys.datasets.pixel_table import resize
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.evaluation.columns import Column
 from pigeon_recsys.evaluation.image_metrics import (
@@ -15,7 +16,7 @@ from pigeon_recsys.evaluation.image_metrics import (
     structural_measures,
 )
 from pigeon_recsys.evaluation.methods import Case
-from pigeon_recsys.evaluation.near_copies import thumbnails
+from pigeon_recsys.evaluation.near_copies import NEAR_COPY_DISTANCE, nearest_distance, thumbnails
 from pigeon_recsys.evaluation.perceptual_distance import PerceptualDistance
 from pigeon_recsys.records import GenerationTask, HistoryImage, Reference
 
@@ -115,3 +116,12 @@ def test_near_copies_are_told_apart_by_where_they_come_from():
         "of catalog": [0.0, 1.0, 0.0],
         "of history": [1.0, 0.0, 0.0],
     }
+
+
+def test_a_copy_at_another_size_is_still_a_near_copy_of_the_history():
+    """Noise of 32 × 48 pixels: from its thumbnail, the resized copy is more than 10 of 255."""
+    poster = np.random.default_rng(0).integers(0, 256, (48, 32, 3)).astype(np.uint8)
+    copy = resize(poster, 16, 16)
+    assert nearest_distance(thumbnails([copy]), thumbnails([poster]))[0] > NEAR_COPY_DISTANCE
+    scores = NearCopies(thumbnails([grey(0)])).scores([case([poster])], [copy])
+    assert {column.against: found for column, found in scores.items()}["of history"] == [1.0]

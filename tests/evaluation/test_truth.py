@@ -1,50 +1,20 @@
 """What a user would want to see: drawn in a sticker world, found in a catalog of styles."""
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.evaluation.truth import CatalogTruth, DrawnTruth, read_truth
-
-STYLED = """
-name: styled
-task: sticker
-items:
-  {file: items.parquet, id: item_id, title: concept, image: image, attributes: [concept, style],
-   instruction: [concept]}
-interactions:
-  {file: interactions.parquet, user: user_id, item: item_id, time: timestamp, event: event,
-   positive: [like], negative: [skip]}
-"""
-CONCEPTS_IN = {"flat": ("cat", "dog"), "noto": ("cat",)}
+from tests.evaluation.styled_catalog import write_styled
 
 
 @pytest.fixture
 def styled(tmp_path):
     """Cat in both styles, dog in one; u1 wants `noto`, u2 `flat`."""
-    items = [(f"{s}-{c}", c, s) for s, concepts in CONCEPTS_IN.items() for c in concepts]
-    (tmp_path / "images").mkdir()
-    for place, (item_id, _, _) in enumerate(items):
-        picture = np.full((8, 8, 3), 40 * place, np.uint8)
-        Image.fromarray(picture).save(tmp_path / "images" / f"{item_id}.png")
-    columns = {
-        "item_id": [item_id for item_id, _, _ in items],
-        "concept": [concept for _, concept, _ in items],
-        "style": [style for _, _, style in items],
-        "image": [f"images/{item_id}.png" for item_id, _, _ in items],
-    }
-    pq.write_table(pa.table(columns), tmp_path / "items.parquet")
-    times = pa.array([1_735_689_600_000_000] * 2, pa.timestamp("us", tz="UTC"))
-    events = {"user_id": ["u1", "u2"], "item_id": ["noto-cat", "flat-dog"], "event": ["like"] * 2}
-    pq.write_table(pa.table(events | {"timestamp": times}), tmp_path / "interactions.parquet")
-    truth = {"user_id": ["u1", "u2"], "main_style": ["noto", "flat"]}
-    pq.write_table(pa.table(truth), tmp_path / "users_truth.parquet")
-    (tmp_path / "dataset.yaml").write_text(STYLED)
-    return DatasetFolder.open(tmp_path)
+    pictures = {"flat-cat": 0, "flat-dog": 40, "noto-cat": 80}
+    likes = {"u1": ["noto-cat"], "u2": ["flat-dog"]}
+    return write_styled(tmp_path / "styled", pictures, {"u1": "noto", "u2": "flat"}, likes)
 
 
 def test_a_catalog_truth_asks_only_for_what_another_style_shows_and_the_users_style_holds(styled):
@@ -54,6 +24,21 @@ def test_a_catalog_truth_asks_only_for_what_another_style_shows_and_the_users_st
     fair = [item_id for item_id in styled.item_ids if truth.allows("u1", item_id)]
     assert fair == ["flat-cat"]
     assert np.array_equal(truth.target("u1", "flat-cat"), styled.pixels("noto-cat"))
+
+
+def test_where_pictures_are_withheld_only_these_are_asked_for(tmp_path):
+    """Noto's cat and flat's dog are withheld: the flat cat asks u1 for the one, nothing asks
+    for the noto dog, and the flat dog may not be shown as a reference."""
+    pictures = {"flat-cat": 0, "flat-dog": 40, "noto-cat": 80, "noto-dog": 120}
+    styled = write_styled(tmp_path / "styled", pictures, {"u1": "noto"}, {"u1": ["noto-dog"]})
+    truth = read_truth(styled, frozenset({"noto-cat", "flat-dog"}))
+    assert [item_id for item_id in styled.item_ids if truth.allows("u1", item_id)] == ["flat-cat"]
+    assert np.array_equal(truth.target("u1", "flat-cat"), styled.pixels("noto-cat"))
+
+
+def test_references_of_one_content_ask_for_the_same(styled):
+    truth = read_truth(styled)
+    assert [truth.content(item_id) for item_id in styled.item_ids] == ["cat", "dog", "cat"]
 
 
 def test_an_unknown_user_is_asked_for_nothing(styled):

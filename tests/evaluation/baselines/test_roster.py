@@ -4,8 +4,8 @@ import pytest
 
 from pigeon_recsys.errors import ArtifactError
 from pigeon_recsys.evaluation.baselines.roster import BASELINE_KEYS, BaselineSource, load_baselines
+from pigeon_recsys.evaluation.method_roster import CONTROL_KEYS, METHOD_KEYS
 from pigeon_recsys.evaluation.methods import Method
-from pigeon_recsys.evaluation.run import CONTROL_KEYS, METHOD_KEYS
 from pigeon_recsys.testing.fakes import FakeCatalog, FakeEmbedder
 from tests.alignment.tiny_pigeon import save_tiny_run, tiny_pigeon
 
