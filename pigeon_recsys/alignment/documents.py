@@ -9,7 +9,9 @@ Out: the cross-entropy of each picture of such a document.
 The second is the shape of Pigeon's prompt. Where the data knows other pictures of the same
 content, some places show one of them, the reference, before the picture that counts: so the
 model learns to draw what a reference shows in the history's way. Half of these are masked by a
-ratio drawn from U(0, 1), as references will be.
+ratio drawn from U(0, 1), as references will be. Half come without words: where words always tell
+the content, the model learns its pictures by heart and never looks at the reference
+(`benchmarks/LOG.md`).
 """
 
 from dataclasses import dataclass
@@ -37,7 +39,8 @@ from pigeon_recsys.model.prompt import (
 CAPTION_SHARE = 0.75  # of documents with a caption before every picture
 KEEP_SHARE = 0.85  # of a picture's input tokens; the rest are zero, as masked tokens will be
 WHOLE_REFERENCES = 0.5  # share of rows whose references are shown without a mask
-REFERENCE_SHARE = 0.5  # of places that may show another picture of the same content
+WORDLESS_SHARE = 0.5  # of pictures with a reference whose words are left out
+REFERENCE_SHARE = 0.75  # of places that may show another picture of the same content
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,14 @@ class Documents:
     keep_share_B: Tensor | None = None  # of each row's tokens; all where None
     reference_BW: NDArray[np.int64] | None = None  # `EMPTY` where a place shows none
     reference_keep_B: Tensor | None = None  # share of each row's reference tokens
+    wordless_BW: NDArray[np.bool_] | None = None  # places that leave a picture's words out
+
+    def named(self, place: int) -> NDArray[np.int64]:
+        """Return the rows whose words stand before a place's pictures; `EMPTY` for no words."""
+        rows = self.window_BW[:, place]
+        return (
+            rows if self.wordless_BW is None else np.where(self.wordless_BW[:, place], EMPTY, rows)
+        )
 
 
 def draw_documents(examples: Examples, batch_size: int, generator: torch.Generator) -> Documents:
@@ -63,7 +74,11 @@ def draw_documents(examples: Examples, batch_size: int, generator: torch.Generat
     whole_B = torch.rand(batch_size, generator=generator) < WHOLE_REFERENCES
     ratio_B = torch.rand(batch_size, generator=generator)
     reference_keep_B = torch.where(whole_B, 1.0, 1 - ratio_B)
-    return Documents(window_BW, captioned, keep_share_B, reference_BW, reference_keep_B)
+    wordless_BW = torch.rand(window_BW.shape, generator=generator).numpy() < WORDLESS_SHARE
+    wordless_BW &= reference_BW != EMPTY
+    return Documents(
+        window_BW, captioned, keep_share_B, reference_BW, reference_keep_B, wordless_BW
+    )
 
 
 def draw_references(
@@ -108,7 +123,7 @@ def document_loss(
         rows = documents.window_BW[:, place]
         if documents.captioned or place == num_places - 1:
             parts.append(words_part(backbone, instruction.before_reference, num_rows))
-            parts.append(_caption(backbone, items, rows))
+            parts.append(_caption(backbone, items, documents.named(place)))
         reference_B = None if documents.reference_BW is None else documents.reference_BW[:, place]
         if reference_B is not None and (reference_B != EMPTY).any():
             parts.append(
