@@ -47,6 +47,7 @@ from pigeon_recsys.evaluation.truth import CatalogTruth, DrawnTruth, Truth, read
 from pigeon_recsys.evaluation.unseen import UnseenPart
 from pigeon_recsys.files import write_text_atomic
 from pigeon_recsys.records import Vectors
+from pigeon_recsys.software import describe_software
 
 DEFAULT_USERS = 200
 BASE_RATE_ITEMS = 500  # of the catalog, held against all the rest of it
@@ -111,7 +112,7 @@ def evaluate(
         "evaluating_networks": {k: identity(hashes) for k, hashes in evaluators.hashes().items()},
         "selecting_networks": {k: identity(hashes) for k, hashes in selectors.items()},
     }
-    result = to_json(rows, made_from)
+    result = describe_software() | to_json(rows, made_from)
     page = to_markdown(rows, made_from)
     if isinstance(truth, CatalogTruth):
         breakdown = StyleBreakdown.of(truth, cases, rows, seed=settings.seed)

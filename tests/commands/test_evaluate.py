@@ -39,6 +39,7 @@ def test_one_command_writes_the_whole_comparison(
     arguments += ["--evaluator", str(evaluator), "--methods", "own", "swapped", "truth"]
     assert main(["evaluate", *arguments]) == 0
     table = json.loads((tmp_path / "table.json").read_text())
+    assert {"commit", "versions", "hardware"} <= set(table)
     names = [method["name"] for method in table["methods"]]
     assert names == ["Pigeon", "Pigeon, swapped user", "ground truth"]
     assert table["methods"][2]["values"]["content right (sticker judge)"]["mean"] == 1
