@@ -7,7 +7,7 @@ Its numbers order methods on one dataset. They are no CLIP, DINO, FID or LPIPS n
 compare with none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +56,8 @@ class StandIn:
 
 
 @dataclass(frozen=True)
-class StandInCaptions:
-    """The space shared by pictures and texts, in CLIP's place."""
+class _Space:
+    """A space that the stand-in has learned."""
 
     stand_in: StandIn
     label: str = LABEL
@@ -66,6 +66,11 @@ class StandInCaptions:
     def tensor_hashes(self) -> frozenset[str]:
         """The hashes of its learned tensors."""
         return self.stand_in.tensor_hashes
+
+
+@dataclass(frozen=True)
+class StandInCaptions(_Space):
+    """The space shared by pictures and texts, in CLIP's place."""
 
     def image_vectors(self, images: Sequence[Pixels]) -> Vectors:
         """Return unit vectors of pictures."""
@@ -85,16 +90,8 @@ class StandInCaptions:
 
 
 @dataclass(frozen=True)
-class StandInViews:
+class StandInViews(_Space):
     """The space learned from pictures alone, in DINO's place."""
-
-    stand_in: StandIn
-    label: str = LABEL
-
-    @property
-    def tensor_hashes(self) -> frozenset[str]:
-        """The hashes of its learned tensors."""
-        return self.stand_in.tensor_hashes
 
     def image_vectors(self, images: Sequence[Pixels]) -> Vectors:
         """Return unit vectors of pictures."""
@@ -102,12 +99,13 @@ class StandInViews:
         return _embedded(network, images, network.view_vectors)
 
 
-def _embedded(network: "EvaluatorNetwork", images: Sequence[Pixels], head: object) -> Vectors:
+def _embedded(
+    network: "EvaluatorNetwork", images: Sequence[Pixels], head: Callable[["Tensor"], "Tensor"]
+) -> Vectors:
     import torch
 
     from pigeon_recsys.evaluation.evaluator_network import to_input_size, to_unit_range
 
-    assert callable(head)
     parts: list[Vectors] = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
