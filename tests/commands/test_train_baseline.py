@@ -9,6 +9,7 @@ import pytest
 from pigeon_recsys.alignment.baselines import TRAINED
 from pigeon_recsys.cli import main
 from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.evaluation.baselines.roster import NAMES
 from pigeon_recsys.model.checkpoint import keep_stage1, save_pigeon
@@ -79,3 +80,22 @@ def test_no_steps_are_bad_usage(
 ) -> None:
     assert train("pmg", world, run, tmp_path, "--steps", "0") == 2
     assert "--steps must be at least 1, got 0" in capsys.readouterr().err
+
+
+def test_a_baseline_never_reads_what_its_run_withheld(
+    world: Path, run: Path, tmp_path: Path
+) -> None:
+    """The withheld files are made unreadable: whoever opened one would fail."""
+    data, weights = tmp_path / "world", tmp_path / "run"
+    shutil.copytree(world, data)
+    shutil.copytree(run, weights)
+    card = json.loads((weights / "pigeon.json").read_text())
+    card["training"]["recipe"] = {"withhold": {"attribute": "emotion", "share": 0.9}}
+    dataset = DatasetFolder.open(data)
+    withheld = Withholding("emotion", 0.9).items(dataset)
+    assert withheld
+    for item_id in withheld:
+        (data / dataset.rows[item_id].image).write_bytes(b"no picture")
+    assert train("pmg", data, weights, tmp_path / "seen", "--steps", "1") == 1
+    (weights / "pigeon.json").write_text(json.dumps(card))
+    assert train("pmg", data, weights, tmp_path / "out", "--steps", "1") == 0
