@@ -69,8 +69,11 @@ def draw_documents(examples: Examples, batch_size: int, generator: torch.Generat
     keep = torch.rand(batch_size, generator=generator) < 0.5
     keep_share_B = torch.where(keep, KEEP_SHARE, 1.0)
     reference_BW = draw_references(examples, window_BW, generator, every_place=captioned)
+    view_B = examples.items.draw_view(batch_size, generator)
+    window_BW = examples.items.seen(window_BW, view_B)
     if reference_BW is None:
         return Documents(window_BW, captioned, keep_share_B)
+    reference_BW = examples.items.seen(reference_BW, view_B)
     whole_B = torch.rand(batch_size, generator=generator) < WHOLE_REFERENCES
     ratio_B = torch.rand(batch_size, generator=generator)
     reference_keep_B = torch.where(whole_B, 1.0, 1 - ratio_B)

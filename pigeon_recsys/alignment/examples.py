@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pigeon_recsys.alignment.picture_views import View, shown_pictures
 from pigeon_recsys.alignment.same_content import SameContent
 from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.backbones.mini.visual_tokenizer import VisualTokenizer
-from pigeon_recsys.backbones.pixel_range import to_model_range
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import Split, users_in
 from pigeon_recsys.model.pigeon import HISTORY_LENGTH
@@ -31,16 +31,38 @@ from pigeon_recsys.records import Pixels
 WINDOW = HISTORY_LENGTH + 1  # images: the history and the target
 EMPTY = -1  # a place of a window without an image
 MIN_LIKES = 2  # a target and at least one image before it
-TOKENIZE_BATCH = 64
+AS_IT_IS_SHARE = 0.25  # of the examples whose pictures are held in several views
 
 
 @dataclass(frozen=True)
 class ItemTokens:
-    """Visual ids and words of every item, addressed by row; batches lie on the ids' device."""
+    """Visual ids and words of every item, addressed by row; batches lie on the ids' device.
+
+    After the rows of the pictures as they are come those of each further view of them, so that
+    an item stands a whole number of catalogs behind its own row.
+    """
 
     row: dict[str, int]
     visual_NT: Tensor
     words: tuple[list[int], ...]
+
+    @property
+    def num_views(self) -> int:
+        """Return in how many views each picture is held."""
+        return len(self.visual_NT) // len(self.row)
+
+    def draw_view(self, batch_size: int, generator: torch.Generator) -> NDArray[np.int64]:
+        """Return view_B, a view for each row of a batch: often the pictures as they are."""
+        if self.num_views == 1:
+            return np.zeros(batch_size, dtype=np.int64)
+        view_B = torch.randint(1, self.num_views, (batch_size,), generator=generator)
+        as_it_is_B = torch.rand(batch_size, generator=generator) < AS_IT_IS_SHARE
+        return view_B.masked_fill(as_it_is_B, 0).numpy()
+
+    def seen(self, rows: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of the same items in each batch row's view; `EMPTY` stays."""
+        by_row = view_B.reshape(-1, *[1] * (rows.ndim - 1)) * len(self.row)
+        return np.where(rows == EMPTY, EMPTY, rows + by_row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +107,20 @@ def spread(rows: NDArray[Any], count: int) -> NDArray[Any]:
 
 
 def tokenize_items(
-    tokenizer: VisualTokenizer, backbone: Backbone, dataset: DatasetFolder, pixels: Pixels
+    tokenizer: VisualTokenizer,
+    backbone: Backbone,
+    dataset: DatasetFolder,
+    pixels: Pixels,
+    views: Sequence[View] = (View(),),
 ) -> ItemTokens:
     """Return visual ids and words of the dataset's items; `pixels` aligns with `item_ids`."""
     device = tokenizer.encoder_position.device
     chunks = [
-        tokenizer.encode(to_model_range(pixels[start : start + TOKENIZE_BATCH]).to(device))
-        for start in range(0, len(pixels), TOKENIZE_BATCH)
+        tokenizer.encode(pixels_BCHW.to(device)) for pixels_BCHW in shown_pictures(pixels, views)
     ]
     words = tuple(backbone.tokenize_text(dataset.item(i).instruction) for i in dataset.item_ids)
     rows = {item_id: row for row, item_id in enumerate(dataset.item_ids)}
-    return ItemTokens(rows, torch.cat(chunks), words)
+    return ItemTokens(rows, torch.cat(chunks), words * len(views))
 
 
 def liked_windows(dataset: DatasetFolder, items: ItemTokens, split: Split) -> NDArray[np.int64]:

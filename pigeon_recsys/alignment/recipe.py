@@ -149,6 +149,7 @@ class Recipe(_Strict):
     language: LanguageRecipe = LanguageRecipe()
     withhold: WithholdRecipe | None = None
     content: str | None = None  # attribute: items alike in it are pictures of the same thing
+    views: PositiveInt = 1  # ways to show all pictures of a training example, see `picture_views`
     mask: MaskRecipe = MaskRecipe()
     reference: ReferenceForm = "embedding"  # as the paper has it; tokens: every kept token
     embedder: StageRecipe

@@ -44,6 +44,10 @@ def train_stage1(
         reference_B = examples.references(
             window_BW[:, -1], generator, own_share=OWN_REFERENCE_SHARE
         )
+        view_B = items.draw_view(batch_size, generator)
+        window_BW = items.seen(window_BW, view_B)
+        if reference_B is not None:
+            reference_B = items.seen(reference_B, view_B)
         batch, target_BT = reconstruction_batch(items, window_BW, with_text_B, reference_B)
         ratio_B = torch.rand(batch_size, generator=generator).to(device)
         return {"loss": pigeon.reconstruction_loss(batch, target_BT, ratio_B, generator)}

@@ -7,6 +7,7 @@ Out: configurations, tables of pixels and ids, what an earlier stage has left.
 from pathlib import Path
 
 from pigeon_recsys.alignment.examples import ItemTokens, tokenize_items
+from pigeon_recsys.alignment.picture_views import draw_views
 from pigeon_recsys.alignment.recipe import Recipe
 from pigeon_recsys.alignment.same_content import SameContent
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone, MiniConfig
@@ -74,9 +75,10 @@ def trained_tokenizer(recipe: Recipe, run: Path) -> VisualTokenizer:
 
 
 def item_tokens(recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone) -> ItemTokens:
-    """Return the items as ids, on the backbone's device."""
+    """Return the items as ids in all of the recipe's views, on the backbone's device."""
     pixels = pixel_table(recipe, dataset).pixels
-    return tokenize_items(backbone.tokenizer, backbone, dataset, pixels)
+    views = draw_views(recipe.views, recipe.seed)
+    return tokenize_items(backbone.tokenizer, backbone, dataset, pixels, views)
 
 
 def training_texts(dataset: DatasetFolder) -> list[str]:
