@@ -9,6 +9,7 @@
     ├── UnknownUser         no history is stored for this user
     ├── UnknownItem         the catalog holds no such item
     ├── HistoryStoreError   the history store failed
+    ├── EventError          an event from outside cannot be used as it is
     ├── GenerationError     no image could be made
     └── RankingError        candidates could not be scored or blended
 
@@ -97,6 +98,14 @@ class UnknownItem(PigeonError):
 
 class HistoryStoreError(PigeonError):
     """The history store could not be read or written."""
+
+
+class EventError(PigeonError):
+    """An event from outside cannot be used as it is; `reason` is a word to count by."""
+
+    def __init__(self, reason: str, fault: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason} event: {fault}")
 
 
 class GenerationError(PigeonError):

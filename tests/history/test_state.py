@@ -75,7 +75,7 @@ def test_order_repetition_and_batches_change_no_byte(
 ) -> None:
     again = data.draw(st.lists(st.sampled_from(log), max_size=6)) if log else []
     repeated = [*log, *again]
-    arrival = data.draw(st.permutations(repeated))
+    arrival: list[HistoryEvent] = data.draw(st.permutations(repeated))
     state = empty()
     while arrival:
         size = data.draw(st.integers(1, len(arrival)))
@@ -126,7 +126,11 @@ def test_a_correction_wins_before_and_after_what_it_corrects() -> None:
 
 def test_taking_back_wins_before_and_after_the_interaction_and_its_corrections() -> None:
     undone = TakenBack(USER, "e1", 10)
-    for log in ([like("e1", 10), undone], [undone, like("e1", 10, revision=5)]):
+    done: list[list[HistoryEvent]] = [
+        [like("e1", 10), undone],
+        [undone, like("e1", 10, revision=5)],
+    ]
+    for log in done:
         assert empty().merged(log).history().item_ids == ()
 
 

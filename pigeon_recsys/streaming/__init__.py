@@ -1,0 +1,1 @@
+"""From events to histories and from histories to images, worker by worker."""
