@@ -1,0 +1,117 @@
+"""When is it worth making a user another image? A pure function of what is known of the user.
+
+In:  a user's demand (what happened since the last image), the time, the GPU time left today.
+Out: now, later (and when to ask again), or not at all, with the reason.
+
+    request          somebody asked for an image                      priority 2
+    new likes        `min_new_likes` or more since the last image     priority 1
+    taste drift      taste has moved by `min_drift` since then        priority 0
+
+Many events make one job: a demand only grows until the job starts. Nothing here reads a clock, a
+store or a random number, so a replay of the same events makes the same decisions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.records import Reference
+
+DAY_MS = 86_400_000  # days are UTC's
+
+Action = Literal["now", "later", "nothing"]
+PRIORITY = {"request": 2, "new likes": 1, "taste drift": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSettings:
+    """What an image has to be worth, and what may be spent.
+
+    A higher `min_new_likes` or `min_drift` means fewer and staler images; `cooldown_s` spreads a
+    busy user's images; `daily_images` bounds what one user can cost, `daily_gpu_s` what all can.
+    """
+
+    min_new_likes: int = 3
+    min_drift: float = 0.25  # 1 − cosine of the taste vectors: 0 no change, 1 nothing in common
+    cooldown_s: float = 900.0  # between two images of a user; requests do not wait for it
+    daily_images: int = 12  # of one user, requests included
+    daily_gpu_s: float = 36_000.0  # of all users together
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not (value := getattr(self, field.name)) > 0:
+                raise SettingsError(f"trigger.{field.name} must be above 0, got {value}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What has happened to a user since the last image, and what was made today."""
+
+    new_likes: int = 0
+    drift: float = 0.0
+    request: Reference | None = None  # the newest one; its image shows what was asked for last
+    last_start_ms: int | None = None
+    starts_today: int = 0
+
+    def with_history(self, *, new_likes: int, drift: float) -> "Demand":
+        """Return the demand after a change of the history; `drift` is since the last image."""
+        if new_likes < 0:
+            raise ValueError(f"new_likes must not be negative, got {new_likes}")
+        return replace(self, new_likes=self.new_likes + new_likes, drift=drift)
+
+    def with_request(self, reference: Reference) -> "Demand":
+        """Return the demand after somebody asked for an image."""
+        return replace(self, request=reference)
+
+    def started(self, now_ms: int) -> "Demand":
+        """Return what is left once a job starts: nothing but the count of the day."""
+        return Demand(last_start_ms=now_ms, starts_today=self._starts_on_day_of(now_ms) + 1)
+
+    def decide(self, now_ms: int, gpu_s_left: float, settings: TriggerSettings) -> "Decision":
+        """Return whether to start a job now."""
+        reason = self._reason(settings)
+        if reason is None:
+            return Decision("nothing", f"{self.new_likes} new likes, drift {self.drift:.2f}")
+        waits = list(self._waits(reason, now_ms, gpu_s_left, settings))
+        if waits:
+            at_ms, why = max(waits)
+            return Decision("later", why, at_ms)
+        return Decision("now", reason, now_ms, PRIORITY[reason])
+
+    def _waits(
+        self, reason: str, now_ms: int, gpu_s_left: float, settings: TriggerSettings
+    ) -> Iterator[tuple[int, str]]:
+        """Yield until when and for what a job has to wait."""
+        tomorrow_ms = (now_ms // DAY_MS + 1) * DAY_MS
+        if self._starts_on_day_of(now_ms) >= settings.daily_images:
+            yield tomorrow_ms, "daily budget of the user is spent"
+        if gpu_s_left <= 0:
+            yield tomorrow_ms, "daily GPU budget is spent"
+        if reason != "request" and self.last_start_ms is not None:
+            ready_ms = self.last_start_ms + round(settings.cooldown_s * 1000)
+            if now_ms < ready_ms:
+                yield ready_ms, "cooldown"
+
+    def _reason(self, settings: TriggerSettings) -> str | None:
+        if self.request is not None:
+            return "request"
+        if self.new_likes >= settings.min_new_likes:
+            return "new likes"
+        return "taste drift" if self.drift >= settings.min_drift else None
+
+    def _starts_on_day_of(self, now_ms: int) -> int:
+        is_today = (
+            self.last_start_ms is not None and self.last_start_ms // DAY_MS >= now_ms // DAY_MS
+        )
+        return self.starts_today if is_today else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about a demand, and why."""
+
+    action: Action
+    reason: str
+    at_ms: int | None = None  # when to start, or when to ask again
+    priority: int = 0  # of a job that starts; higher first, then older first
