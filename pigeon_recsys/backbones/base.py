@@ -30,6 +30,7 @@ class BackboneSpec:
     columns: int  # token columns of one image
     num_visual: int  # visual ids
     dim: int  # width of the language model
+    num_layers: int  # of the language model
     feature_dim: int  # width of the detokenizer's features
 
     @property

@@ -5,6 +5,8 @@ attends over room that is still empty. Here room is reserved once and only the f
 of it is attended to.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -47,7 +49,40 @@ class ReservedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         return self.keys, self.values
 
 
-def reserved_cache(room: int) -> Cache:
-    """Return an empty cache with room for `room` tokens of each row, in every layer."""
-    make_layer = partial(ReservedLayer, room)  # called once a layer, like the class it stands for
-    return Cache(layer_class_to_replicate=make_layer)  # type: ignore[arg-type]
+class ReservedCache(Cache):
+    """Keys and values of all layers, each with room for `room` tokens of each row."""
+
+    def __init__(self, room: int) -> None:
+        make_layer = partial(ReservedLayer, room)  # called once a layer, like the class
+        super().__init__(layer_class_to_replicate=make_layer)  # type: ignore[arg-type]
+        self._last_layer: int | None = None
+
+    @contextmanager
+    def only_filled(self, num_layers: int) -> Iterator[None]:
+        """End a pass of the language model inside the block once its last keys are stored.
+
+        What the last layer makes of a prompt is read by nobody but the keys and values of the
+        prompt itself: its attention and feed-forward would be worked out in vain.
+        """
+        self._last_layer = num_layers - 1
+        try:
+            yield
+        except _Filled:
+            pass
+        finally:
+            self._last_layer = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Add keys_BAND and values_BAND to a layer's; return all of them."""
+        all_of_them: tuple[Tensor, Tensor] = super().update(
+            key_states, value_states, layer_idx, *args, **kwargs
+        )
+        if layer_idx == self._last_layer:
+            raise _Filled
+        return all_of_them
+
+
+class _Filled(Exception):
+    """The last layer's keys and values are stored."""

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Cache
 
 from pigeon_recsys.backbones.base import Backbone
-from pigeon_recsys.model.cache import reserved_cache
+from pigeon_recsys.model.cache import ReservedCache
 from pigeon_recsys.model.prompt import Part
 from pigeon_recsys.model.sampling import Sampling
 
@@ -58,7 +57,7 @@ def _write(
     num_images = len(generators) // num_users
     num_tokens = backbone.spec.tokens_per_image
     num_keys = opening.prompt.embed_BSD.shape[1] + num_images * opening.lanes.embed_BSD.shape[1]
-    cache = reserved_cache(num_keys + num_images * sampling.beams * (num_tokens - 1))
+    cache = ReservedCache(num_keys + num_images * sampling.beams * (num_tokens - 1))
     hidden_BRD, visible_BRN = _open(backbone, opening, num_images, cache)
     position_B1 = opening.position_BS[:, -1:] + opening.lanes.embed_BSD.shape[1]
     uniform_BRT = torch.stack([torch.rand(num_tokens, generator=g) for g in generators])
@@ -132,13 +131,14 @@ def draw(logit_BLV: Tensor, sampling: Sampling, uniform_BL: Tensor) -> Tensor:
 
 
 def _open(
-    backbone: Backbone, opening: Opening, num_images: int, cache: Cache
+    backbone: Backbone, opening: Opening, num_images: int, cache: ReservedCache
 ) -> tuple[Tensor, Tensor]:
     """Read the prompts and what follows them; return hidden_BRD and visible_BRN."""
     prompt, lanes = opening.prompt, opening.lanes
     num_users, num_prompt = prompt.attend_BS.shape
     num_own = lanes.attend_BS.shape[1]
-    backbone.hidden(prompt.embed_BSD, prompt.attend_BS, cache, opening.position_BS)
+    with cache.only_filled(backbone.spec.num_layers):
+        backbone.hidden(prompt.embed_BSD, prompt.attend_BS, cache, opening.position_BS)
     embed_BQD = lanes.embed_BSD.reshape(num_users, num_images * num_own, -1)
     device = embed_BQD.device
     image_Q = torch.arange(num_images, device=device).repeat_interleave(num_own)

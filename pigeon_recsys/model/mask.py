@@ -3,12 +3,15 @@
 In:  embeddings of one user's history tokens and of the reference's tokens.
 Out: a keep mask for each, 1 for kept and 0 for hidden, with straight-through gradients.
 Source: Pigeon, section 3.2. A token's relevance is the cosine between its embedding and what
-a small transformer makes of it in the light of all the others. Tensor names in the state
-dict are those of the released code.
+a small transformer makes of it in the light of the others. Tensor names in the state dict are
+those of the released code.
 
-The masks multiply embeddings, so the gradient of the loss reaches this module; the released
-code compares them with zero, and its gradient ends there. `compatibility="released"` decides
-as that code does, for weights trained with it.
+Three things are not as in the released code. The masks multiply embeddings, so the gradient of
+the loss reaches this module; there they are compared with zero, and the gradient ends. A token is
+seen in the light of the other images alone, and its image is judged as a whole beside it: a stray
+like agrees with itself. And embeddings are brought to one scale first: positions and types are
+some ten times as long, and would hide them. `compatibility="released"` does as that code does,
+for weights trained with it.
 """
 
 import math
@@ -20,13 +23,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.model.gumbel_top_k import (
+    ROUNDING,
+    gumbel_noise,
+    keep_top,
+    released_training_logit,
+)
 
 # B rows, H history images, T tokens per image, L all tokens of a row, D width, N tokens ranked
 
 PAD, HISTORY, REFERENCE = 0, 1, 2  # rows of the type embedding
 MAX_POSITION = 256  # tokens of one image; positions count from 1
-ROUNDING = 1e-4  # tokens; above the error of a float32 ratio at any length, far below one
-MIN_UNIFORM = 1e-9  # keeps the logarithm of a uniform draw finite
+TOKEN_SCALE = 3.0  # length of token embeddings against that of positions, which is 0.7
+TYPE_SCALE = 0.3  # standard deviation of the type embedding at the start
+LIKENESS = 0.3  # of query and key at the start: how much more like tokens attend to each other
+FORWARD_SHARE = 0.1  # of the usual weights after attention, at the start
+GATHERED = 3.0  # of what attention brings at the start, against the token's own embedding
 
 MaskKind = Literal["trained", "random", "none"]
 Compatibility = Literal["none", "released"]
@@ -66,6 +78,7 @@ class TokenRows:
     embed_BLD: Tensor
     position_BL: Tensor  # inside the image, from 1; 0 on padding
     type_BL: Tensor  # PAD, HISTORY or REFERENCE
+    tokens_per_image: int = 0  # 0 where images differ in length, as those of released weights may
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,27 @@ class MaskGenerator(nn.Module):
         self.dense = nn.Linear(dim, dim)
         self.LayerNorm = nn.LayerNorm(dim)  # used before and after the encoder
         self.dropout = nn.Dropout(config.dropout)
+        if not config.is_released:
+            self._start_with_likeness()
+
+    @torch.no_grad()
+    def _start_with_likeness(self) -> None:
+        """Let relevance start as likeness: a token against what like tokens elsewhere look like.
+
+        From weights at random that has to be learnt through the loss of the next picture, which
+        takes more steps than all the rest of stage 1.
+        """
+        layer, eye = self.encoder.layers[-1], torch.eye(self.dense.in_features)
+        assert isinstance(layer, nn.TransformerEncoderLayer)
+        nn.init.normal_(self.type_embedding.weight, std=TYPE_SCALE)
+        layer.self_attn.in_proj_weight.copy_(torch.cat([LIKENESS * eye, LIKENESS * eye, eye]))
+        layer.self_attn.out_proj.weight.copy_(GATHERED * eye)
+        layer.linear2.weight.mul_(FORWARD_SHARE)
+        self.dense.weight.copy_(eye)
+        for bias in (layer.self_attn.in_proj_bias, layer.self_attn.out_proj.bias):
+            bias.zero_()
+        for linear in (layer.linear2, self.dense):
+            linear.bias.zero_()
 
     def forward(
         self,
@@ -147,10 +181,26 @@ class MaskGenerator(nn.Module):
         )
 
     def relevance(self, rows: TokenRows) -> Tensor:
-        """Return relevance_BL, the cosine of each token with what the transformer makes of it."""
-        pad_BL = rows.type_BL == PAD
-        output_BLD = self.encode(rows.embed_BLD, rows.position_BL, rows.type_BL, pad_BL)
-        return functional.cosine_similarity(rows.embed_BLD, output_BLD, dim=-1)
+        """Return relevance_BL: what the other images tell of each token and of its image.
+
+        The cosine of a token with what the transformer makes of it, plus the cosine of the means
+        of both over the token's image.
+        """
+        layout, pad_BL = (rows.position_BL, rows.type_BL), rows.type_BL == PAD
+        if self.config.is_released:
+            output_BLD = self.encode(rows.embed_BLD, *layout, pad_BL)
+            return functional.cosine_similarity(rows.embed_BLD, output_BLD, dim=-1)
+        token_BLD = functional.rms_norm(rows.embed_BLD, rows.embed_BLD.shape[-1:])
+        own_LL = same_image(rows).to(token_BLD.device)
+        output_BLD = self.encode(TOKEN_SCALE * token_BLD, *layout, pad_BL, own_LL)
+        num_tokens = rows.tokens_per_image
+        token_BL = functional.cosine_similarity(token_BLD, output_BLD, dim=-1)
+        image_BI = functional.cosine_similarity(
+            token_BLD.unflatten(1, (-1, num_tokens)).mean(dim=2),
+            output_BLD.unflatten(1, (-1, num_tokens)).mean(dim=2),
+            dim=-1,
+        )
+        return token_BL + image_BI.repeat_interleave(num_tokens, dim=1)
 
     def keep(
         self,
@@ -192,12 +242,20 @@ class MaskGenerator(nn.Module):
         return keep_BL.detach() if config.is_released else keep_BL
 
     def encode(
-        self, token_BLD: Tensor, position_BL: Tensor, type_BL: Tensor, pad_BL: Tensor
+        self,
+        token_BLD: Tensor,
+        position_BL: Tensor,
+        type_BL: Tensor,
+        pad_BL: Tensor,
+        hidden_LL: Tensor | None = None,
     ) -> Tensor:
-        """Return what the transformer makes of each token, output_BLD in (-1, 1)."""
+        """Return what the transformer makes of each token, output_BLD in (-1, 1).
+
+        `hidden_LL` says which tokens (columns) each token may not see.
+        """
         input_BLD = token_BLD + self.position_embedding(position_BL) + self.type_embedding(type_BL)
         hidden_BLD = self.dropout(self.LayerNorm(input_BLD))
-        encoded_BLD = self.encoder(hidden_BLD, src_key_padding_mask=pad_BL)
+        encoded_BLD = self.encoder(hidden_BLD, hidden_LL, pad_BL)
         output_BLD: Tensor = torch.tanh(self.dense(self.LayerNorm(encoded_BLD)))
         return output_BLD
 
@@ -212,64 +270,17 @@ def grid_rows(history_BHTD: Tensor, present_BH: Tensor, reference_BTD: Tensor) -
         embed_BLD=torch.cat([history_BHTD.flatten(1, 2), reference_BTD], dim=1),
         position_BL=within_T.repeat(num_images + 1) * (type_BL != PAD),
         type_BL=type_BL,
+        tokens_per_image=num_tokens,
     )
 
 
-def keep_top(
-    logit_BN: Tensor,
-    candidate_BN: Tensor,
-    hidden_ratio_B: Tensor,
-    gumbel_BN: Tensor | None = None,
-    tolerance: float = ROUNDING,
-) -> Tensor:
-    """Return keep_BN: 1 for the max(1, ⌊n(1−ratio)⌋) best of a row's n candidates, else 0.
+def same_image(rows: TokenRows) -> Tensor:
+    """Return own_LL: whether two tokens are of one image; a token is not told apart from itself.
 
-    Gumbel noise on the logits makes the choice a sample without replacement. The result is
-    exactly 0 or 1 forward and carries the gradient of the softmax backward. A row without
-    candidates keeps nothing.
+    So a row whose only image has nothing else to look at still sees something.
     """
-    perturbed_BN = logit_BN if gumbel_BN is None else logit_BN + gumbel_BN
-    ranked_BN = perturbed_BN.masked_fill(~candidate_BN, -torch.inf)
-    rank_BN = ranked_BN.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    num_keep_B = num_kept(candidate_BN.sum(dim=1), hidden_ratio_B, tolerance)
-    hard_BN = ((rank_BN < num_keep_B[:, None]) & candidate_BN).to(logit_BN.dtype)
-    soft_BN = keep_probability(logit_BN, candidate_BN)
-    return hard_BN + (soft_BN - soft_BN.detach())
-
-
-def keep_probability(logit_BN: Tensor, candidate_BN: Tensor) -> Tensor:
-    """Return the softmax over each row's candidates, 0 elsewhere."""
-    lowest = torch.finfo(logit_BN.dtype).min
-    masked_BN = logit_BN.masked_fill(~candidate_BN, lowest)
-    return torch.softmax(masked_BN, dim=1) * candidate_BN
-
-
-def released_training_logit(logit_BN: Tensor, candidate_BN: Tensor) -> Tensor:
-    """Return ln(1 − softmax), which the released code ranks reference tokens by in training.
-
-    It spans about 1/n, so the Gumbel noise decides and the choice is in effect random.
-    """
-    log_BN = torch.log1p(-keep_probability(logit_BN, candidate_BN))
-    return log_BN.clamp(min=torch.finfo(log_BN.dtype).min)  # a row's only candidate: ln 0
-
-
-def gumbel_noise(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Return standard Gumbel noise."""
-    uniform = torch.rand(shape, generator=generator)
-    return -torch.log(-torch.log(uniform.clamp(MIN_UNIFORM, 1 - 1e-7)))
-
-
-def num_kept(
-    num_candidates_B: Tensor, hidden_ratio_B: Tensor, tolerance: float = ROUNDING
-) -> Tensor:
-    """Return how many of n tokens are kept: max(1, ⌊n(1−ratio)⌋), 0 of none.
-
-    A ratio in binary can put n(1−ratio) a hair below a whole number, which costs the released
-    code one token at 50 of 256 lengths at ratio 0.8; hence the tolerance.
-    """
-    exact_B = num_candidates_B.double() * (1 - hidden_ratio_B.double())
-    floor_B = torch.floor(exact_B + tolerance).long()
-    return floor_B.clamp(min=1).minimum(num_candidates_B)
+    image_L = torch.arange(rows.type_BL.shape[1]) // rows.tokens_per_image
+    return (image_L[:, None] == image_L) & ~torch.eye(len(image_L), dtype=torch.bool)
 
 
 def _grid_noise(

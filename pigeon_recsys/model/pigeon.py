@@ -18,13 +18,13 @@ from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.history.instruction import Instruction
 from pigeon_recsys.model.ablation import FULL, Ablation, Inputs
 from pigeon_recsys.model.decode import Opening, write_tokens
+from pigeon_recsys.model.gumbel_top_k import gumbel_noise
 from pigeon_recsys.model.mask import (
     KeepMasks,
     MaskConfig,
     MaskGenerator,
     MaskKind,
     grid_rows,
-    gumbel_noise,
 )
 from pigeon_recsys.model.personalize import (
     PersonalizeConfig,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pigeon_recsys.model.gumbel_top_k import keep_top
 from pigeon_recsys.model.mask import (
     HISTORY,
     PAD,
@@ -21,7 +22,6 @@ from pigeon_recsys.model.mask import (
     MaskConfig,
     MaskGenerator,
     TokenRows,
-    keep_top,
 )
 from pigeon_recsys.model.released_tokens import PAD_ID, ImageTokens
 

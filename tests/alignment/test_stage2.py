@@ -33,8 +33,8 @@ from tests.alignment.tiny_pigeon import save_tiny_run, tiny_items, tiny_pigeon
 
 SETTINGS = LoopSettings(steps=12, learning_rate=2e-2, warmup_steps=1, log_every=1)
 RECORDED_LOSSES = (  # of planted preferences by step; the first is ln 2
-    *(0.693147, 0.642744, 0.621123, 0.622572, 0.608172, 0.606734),
-    *(0.612202, 0.610350, 0.608221, 0.590802, 0.601862, 0.598557),
+    *(0.693147, 0.652710, 0.619753, 0.618063, 0.605711, 0.604748),
+    *(0.607240, 0.606531, 0.602890, 0.588118, 0.599505, 0.595007),
 )
 
 

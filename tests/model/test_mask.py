@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.model.gumbel_top_k import gumbel_noise, keep_top, num_kept
 from pigeon_recsys.model.mask import (
+    PAD,
     KeepMasks,
     MaskConfig,
     MaskGenerator,
     MaskKind,
-    gumbel_noise,
-    keep_top,
-    num_kept,
+    grid_rows,
+    same_image,
 )
 
 # B rows, N tokens
@@ -109,6 +110,48 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
     alone = masker(history[1:], present[1:], reference[1:], ratio[1:])
     torch.testing.assert_close(together.history_BHT[1:].round(), alone.history_BHT.round())
     assert together.history_BHT[1, :3].sum() == 0
+
+
+def test_a_stray_image_is_the_least_relevant_before_any_training() -> None:
+    """Four images that have something in common and one that has not, small as embeddings are."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(8, 5, 6, 32, generator=generator)
+    history = noise + 2 * torch.randn(8, 1, 1, 32, generator=generator)
+    history[:, 2] = noise[:, 2] + 2 * torch.randn(8, 1, 32, generator=generator)
+    reference = torch.randn(8, 6, 32, generator=generator)
+    torch.manual_seed(0)
+    masker = MaskGenerator(32, MaskConfig()).eval()
+    present, ratio = torch.ones(8, 5, dtype=torch.bool), torch.zeros(8)
+    for scale in (1.0, 0.01):
+        masks = masker(scale * history, present, scale * reference, ratio)
+        relevance_BH = masks.history_relevance_BHT.mean(dim=2)
+        assert (relevance_BH.argmin(dim=1) == 2).float().mean() >= 7 / 8
+
+
+def test_a_token_is_seen_in_the_light_of_other_images_alone() -> None:
+    masker = MaskGenerator(32, MaskConfig()).eval()
+    history, present, reference, _ = make_inputs()
+    rows = grid_rows(history, present, reference)
+    pad_BL = rows.type_BL == PAD
+    changed = rows.embed_BLD.clone()
+    changed[:, 1:6] = changed[:, 1:6].flip(-1)  # the rest of the first token's image
+    elsewhere = rows.embed_BLD.clone()
+    elsewhere[:, 6:12] = elsewhere[:, 6:12].flip(-1)
+
+    def first(embed_BLD: torch.Tensor) -> torch.Tensor:
+        layout = (rows.position_BL, rows.type_BL, pad_BL)
+        return masker.encode(embed_BLD, *layout, same_image(rows))[:, 0]
+
+    torch.testing.assert_close(first(changed), first(rows.embed_BLD))
+    assert not torch.allclose(first(elsewhere), first(rows.embed_BLD), atol=1e-3)
+
+
+def test_an_image_alone_with_its_reference_absent_is_still_judged() -> None:
+    masker = MaskGenerator(32, MaskConfig()).eval()
+    history, present, reference, ratio = make_inputs()
+    present[:] = False
+    masks = masker(history, present, reference, ratio)
+    assert torch.isfinite(masks.reference_relevance_BT).all()
 
 
 def decide(kind: MaskKind, seed: int | None = None, present: int = 5) -> KeepMasks:

@@ -10,16 +10,18 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pigeon_recsys.model.gumbel_top_k import (
+    gumbel_noise,
+    keep_probability,
+    num_kept,
+    released_training_logit,
+)
 from pigeon_recsys.model.mask import (
     HISTORY,
     REFERENCE,
     MaskConfig,
     MaskGenerator,
     TokenRows,
-    gumbel_noise,
-    keep_probability,
-    num_kept,
-    released_training_logit,
 )
 from pigeon_recsys.model.personalize import PersonalizeConfig, ReferenceEmbedding
 from pigeon_recsys.model.released_mask import RELEASED_MASK, mask_at_random

@@ -66,6 +66,7 @@ class MiniBackbone(nn.Module):
             columns=config.tokenizer.columns,
             num_visual=self.tokenizer.num_codes,
             dim=config.dim,
+            num_layers=config.num_layers,
             feature_dim=config.tokenizer.dim,
         )
         self.language_model: nn.Module = LlamaModel(
