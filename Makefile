@@ -6,7 +6,7 @@ OUT ?= out/demo
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench kafka clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,7 @@ demo: setup  ## run the whole product; DATA=folder USERS=number OUT=folder are o
 
 test:  ## set up what the tests need, then run them; ARGS="-k mask" is passed to pytest
 	@$(PYTHON) setup_env.py --with-system-packages
+	@$(BIN)/python -m kafka_broker --fetch-only
 	$(BIN)/python -m pytest $(ARGS)
 
 check: setup  ## lint, formatting, types and the import rules
@@ -31,6 +32,10 @@ bench: setup  ## run every benchmark; each writes out/bench/NAME.json
 	@for name in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do \
 		$(BIN)/python -m benchmarks.$$name --out out/bench/$$name.json || exit 1; \
 	done
+
+kafka:  ## run a Kafka broker until Ctrl-C; PORT=number is optional
+	@$(PYTHON) setup_env.py --with-kafka-packages
+	@$(BIN)/python -m kafka_broker $(if $(PORT),--port $(PORT))
 
 clean:  ## remove outputs and caches; .venv stays
 	rm -rf out dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

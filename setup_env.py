@@ -2,7 +2,8 @@
 
 In:  pyproject.toml, constraints.txt, overrides-{cpu,gpu}.txt, and the machine itself.
 Out: `.venv` with this project installed in place and a stamp in it; with
-     `--with-system-packages`, also the programs that the tests start.
+     `--with-system-packages`, also the programs that the tests start, or with
+     `--with-kafka-packages` only those that the Kafka broker needs.
 
 Standard library only, because this runs before anything is installed. The stamp is removed
 before and written after an install, so an interrupted one is taken up again, and a second
@@ -65,18 +66,31 @@ class Choice:
 
 @dataclass(frozen=True)
 class SystemPackage:
-    """A program that the tests start; any one of its commands will do."""
+    """A program outside Python; any one of its commands will do."""
 
     commands: tuple[str, ...]
     debian_name: str
     needed_for: str
 
 
+KAFKA_PACKAGES = (
+    SystemPackage(
+        ("java",), "openjdk-17-jre-headless", "running the Kafka broker (Java 17 or newer)"
+    ),
+    SystemPackage(("mvn",), "maven", "fetching the Kafka broker"),
+)
 TEST_PACKAGES = (
+    *KAFKA_PACKAGES,
     SystemPackage(
         ("chromium", "chromium-browser"),
         "chromium",
         "the test that opens the demo's page in a browser",
+    ),
+    SystemPackage(("redis-server",), "redis-server", "the tests of histories in Redis"),
+    SystemPackage(
+        ("initdb", "pg_ctlcluster"),  # Debian keeps initdb itself out of the path
+        "postgresql",
+        "the tests of histories in Postgres",
     ),
 )
 
@@ -237,9 +251,9 @@ def explain_missing(missing: Iterable[SystemPackage]) -> str:
         for package in missing
     )
     return (
-        "the tests need programs that are not installed, and this is no Debian or Ubuntu where "
+        "programs are needed that are not installed, and this is no Debian or Ubuntu where "
         f"they may be installed as root or with sudo:\n{listed}\n"
-        "Install them, then run make test again. make demo does not need them."
+        "Install them, then run make again. make demo does not need them."
     )
 
 
@@ -267,19 +281,29 @@ def set_up(environment: Environment, packages: Sequence[SystemPackage], run: Run
 def main(argv: Sequence[str] | None = None) -> int:
     """Set up this checkout and return the exit code: 0 done, 1 failed, 130 interrupted."""
     parser = argparse.ArgumentParser(description="Make .venv, the environment of every target.")
-    parser.add_argument(
+    programs = parser.add_mutually_exclusive_group()
+    programs.add_argument(
         "--with-system-packages",
-        action="store_true",
+        dest="packages",
+        action="store_const",
+        const=TEST_PACKAGES,
         help="also install the programs that the tests start",
     )
+    programs.add_argument(
+        "--with-kafka-packages",
+        dest="packages",
+        action="store_const",
+        const=KAFKA_PACKAGES,
+        help="also install what the Kafka broker needs",
+    )
+    parser.set_defaults(packages=())
     args = parser.parse_args(argv)
     version = sys.version_info[:2]
-    packages = TEST_PACKAGES if args.with_system_packages else ()
     try:
         check_python(version)
         choice = choose_device(os.environ.get(DEVICE_VARIABLE), probe_driver())
         print(f"setup: {choice.device} packages ({choice.reason})", flush=True)
-        set_up(Environment(ROOT, choice.device, version), packages, run_command)
+        set_up(Environment(ROOT, choice.device, version), args.packages, run_command)
     except SetupError as exc:
         print(f"setup: {exc}", file=sys.stderr)
         return 1

@@ -1,8 +1,9 @@
-"""What every test shares: the rule about skips, the checkout, recorded numbers, a browser."""
+"""What every test shares: the rule about skips, the checkout, recorded numbers, servers."""
 
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from kafka_broker.cluster import Cluster
 
 CHROMIUM_FLAGS = (
     "--headless",
@@ -49,6 +52,24 @@ def chromium() -> Iterator["Browser"]:
         browser = driver.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator["Cluster"]:
+    """A real Kafka: what PIGEON_KAFKA names, or one broker for the whole run.
+
+    Fails where there can be none, and says what to install. A test that breaks its broker
+    starts one of its own: `with Broker.start() as broker`.
+    """
+    from kafka_broker.cluster import open_cluster
+    from kafka_broker.errors import BrokerError
+
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(open_cluster())
+        except BrokerError as exc:
+            raise pytest.fail.Exception(str(exc), pytrace=False) from None
+        yield cluster
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

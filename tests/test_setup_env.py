@@ -8,6 +8,7 @@ import pytest
 
 import setup_env
 from setup_env import (
+    KAFKA_PACKAGES,
     TEST_PACKAGES,
     Choice,
     Driver,
@@ -182,7 +183,12 @@ def test_uvs_own_settings_win_over_pips() -> None:
 
 
 def test_any_of_a_packages_commands_will_do() -> None:
-    assert missing_packages(TEST_PACKAGES, only("chromium-browser")) == []
+    assert (
+        missing_packages(
+            TEST_PACKAGES, only("chromium-browser", "java", "mvn", "redis-server", "pg_ctlcluster")
+        )
+        == []
+    )
     assert missing_packages(TEST_PACKAGES, only()) == list(TEST_PACKAGES)
 
 
@@ -209,8 +215,30 @@ def test_system_packages_are_installed_after_an_update(environment: Environment)
     install_system(TEST_PACKAGES, ["apt-get"], run)
     assert run.commands == [
         "apt-get update -qq",
-        "apt-get install -y -qq --no-install-recommends chromium",
+        "apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless maven chromium "
+        "redis-server postgresql",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "packages"),
+    [
+        ([], ()),
+        (["--with-kafka-packages"], KAFKA_PACKAGES),
+        (["--with-system-packages"], TEST_PACKAGES),
+    ],
+)
+def test_only_the_programs_asked_for_are_installed(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    packages: tuple[setup_env.SystemPackage, ...],
+) -> None:
+    """`make demo` needs none, `make kafka` only its own, and the tests all of them."""
+    asked_for = []
+    monkeypatch.setattr(setup_env, "set_up", lambda _, packages, __: asked_for.append(packages))
+    assert setup_env.main(arguments) == 0
+    assert asked_for == [packages]
+    assert set(KAFKA_PACKAGES) < set(TEST_PACKAGES)
 
 
 def test_what_may_not_be_installed_is_named_before_any_work(
@@ -223,6 +251,8 @@ def test_what_may_not_be_installed_is_named_before_any_work(
     assert run.commands == []
     assert str(caught.value) == explain_missing(TEST_PACKAGES)
     assert "chromium or chromium-browser (Debian package chromium)" in str(caught.value)
+    assert "java (Debian package openjdk-17-jre-headless): running the Kafka" in str(caught.value)
+    assert "mvn (Debian package maven): fetching the Kafka broker" in str(caught.value)
 
 
 def test_ctrl_c_ends_without_a_traceback(
