@@ -6,7 +6,7 @@ Out: data for `table.json`, a Markdown page with one table an anchor, a PNG with
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from pigeon_recsys.datasets.pixel_table import resize
 from pigeon_recsys.evaluation.bootstrap import Estimate
+from pigeon_recsys.evaluation.ceilings import Repaint
 from pigeon_recsys.evaluation.columns import Column
 from pigeon_recsys.evaluation.comparison import MethodRow
 from pigeon_recsys.evaluation.methods import Case
@@ -126,6 +127,24 @@ def contact_sheet(
     ]
     with atomic_path(path) as temporary:
         Image.fromarray(np.concatenate(bands)).save(temporary)
+
+
+def repainted(cases: Sequence[Case], repaint: Repaint) -> list[Case]:
+    """Return the cases of a contact sheet with pictures as the model paints them from tokens.
+
+    A sheet of these shows no picture of the catalog itself, which may not be ours to publish.
+    """
+    return [_repainted(case, repaint) for case in cases[:SHEET_USERS]]
+
+
+def _repainted(case: Case, repaint: Repaint) -> Case:
+    task = case.task
+    history = tuple(
+        replace(image, pixels=repaint(image.pixels, task.seed)) for image in task.history
+    )
+    reference = task.reference_pixels
+    pixels = None if reference is None else repaint(reference, task.seed)
+    return replace(case, task=replace(task, history=history, reference_pixels=pixels))
 
 
 def history_tile(case: Case, size: tuple[int, int]) -> Pixels:

@@ -53,6 +53,9 @@ CONTROL_KEYS = (
     "degraded-truth",
     "roundtrip",
 )
+REAL_PICTURES = frozenset(  # rows of pictures that were there before, or hardly changed
+    {"retrieval", "history-copy", "reference-copy", "style-copy", "truth", "degraded-truth"}
+)
 METHOD_KEYS = (*CONTROL_KEYS, *BASELINE_KEYS)
 METHOD_GROUPS = {"controls": CONTROL_KEYS, "baselines": BASELINE_KEYS, "all": METHOD_KEYS}
 

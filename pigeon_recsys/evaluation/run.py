@@ -1,8 +1,9 @@
 """One evaluation from start to end: draw cases, ask every method, measure, report.
 
 In:  a dataset, trained weights, the networks that evaluate, which methods.
-Out: in the folder `table.json`, `table.md`, `contact_sheet.png` and `pictures/` (what a study
-     with people reads); for a sticker world also `personalization.json`.
+Out: in the folder `table.json`, `table.md`, `contact_sheet.png`, `painted_sheet.png` (without a
+     single picture of the catalog) and `pictures/` (what a study with people reads); for a
+     sticker world also `personalization.json`.
 
 Of pictures that training withheld only the truth and the networks that evaluate know.
 """
@@ -22,7 +23,12 @@ from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.evaluation.cases import CaseSource
 from pigeon_recsys.evaluation.columns import Measure
 from pigeon_recsys.evaluation.comparison import MethodRow, compare
-from pigeon_recsys.evaluation.comparison_report import contact_sheet, to_json, to_markdown
+from pigeon_recsys.evaluation.comparison_report import (
+    contact_sheet,
+    repainted,
+    to_json,
+    to_markdown,
+)
 from pigeon_recsys.evaluation.evaluators import EvaluatorFiles, Evaluators
 from pigeon_recsys.evaluation.factor_judge import FactorJudge
 from pigeon_recsys.evaluation.human_study.comparison import DrawnTask, write_comparison
@@ -30,6 +36,7 @@ from pigeon_recsys.evaluation.image_metrics import NearCopies
 from pigeon_recsys.evaluation.method_roster import (
     CONTROL_KEYS,
     METHOD_KEYS,
+    REAL_PICTURES,
     Subject,
     chosen_methods,
 )
@@ -126,6 +133,9 @@ def evaluate(
     write_text_atomic(out / "table.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     write_text_atomic(out / "table.md", page)
     contact_sheet(cases, rows, subject.image_size, out / "contact_sheet.png")
+    painted = [row for key, row in zip(methods, rows, strict=True) if key not in REAL_PICTURES]
+    own_work = repainted(cases, subject.repaint)
+    contact_sheet(own_work, painted, subject.image_size, out / "painted_sheet.png")
     _write_pictures(out / "pictures", dataset.name, cases, rows)
     return result
 

@@ -51,6 +51,7 @@ def test_one_command_writes_the_whole_comparison(
     assert "| ground truth | 2 of 2 |" in capsys.readouterr().out
     assert (tmp_path / "table.md").is_file()
     assert (tmp_path / "contact_sheet.png").stat().st_size > 1000
+    assert (tmp_path / "painted_sheet.png").stat().st_size > 1000
     assert list(read_comparison(tmp_path / "pictures").methods) == names
     found = json.loads((tmp_path / "personalization.json").read_text())
     assert found["users"] == 2

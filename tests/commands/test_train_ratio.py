@@ -1,13 +1,17 @@
 """`pigeon-recsys train ratio`: what a person meets."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pigeon_recsys.cli import main
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.generation.ratio_predictor import RatioPredictor
+from pigeon_recsys.wiring import SHIPPED_WEIGHTS
 
 
 def test_it_writes_a_predictor_and_compares_four_choices(
@@ -24,3 +28,21 @@ def test_it_writes_a_predictor_and_compares_four_choices(
     assert (record["train_users"], record["held_out_users"]) == (10, 2)
     assert RatioPredictor.load(run).ratios[0] == 0.0
     assert "of the sweep" in capsys.readouterr().out
+
+
+def test_the_predictor_never_reads_what_its_run_withheld(tmp_path: Path) -> None:
+    """The withheld files are made unreadable: whoever opened one would fail."""
+    world, weights = tmp_path / "world", tmp_path / "run"
+    generate_world(world, num_items=60, num_users=40, seed=4, size=72)
+    dataset = DatasetFolder.open(world)
+    for item_id in Withholding("emotion", 0.9).items(dataset):
+        (world / dataset.rows[item_id].image).write_bytes(b"no picture")
+    arguments = ["train", "ratio", "--data", str(world), "--users", "10", "--held-out-users", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "all")]) == 1
+    shutil.copytree(SHIPPED_WEIGHTS, weights)
+    card = json.loads((weights / "pigeon.json").read_text())
+    card["training"]["fingerprint"] = dataset.fingerprint  # as if this world had trained it
+    card["training"]["recipe"] = {"withhold": {"attribute": "emotion", "share": 0.9}}
+    (weights / "pigeon.json").write_text(json.dumps(card))
+    told = ["--weights", str(weights), "--out", str(tmp_path / "seen")]
+    assert main([*arguments, *told]) == 0

@@ -9,7 +9,12 @@ from PIL import Image
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.evaluation.columns import Column
 from pigeon_recsys.evaluation.comparison import compare
-from pigeon_recsys.evaluation.comparison_report import contact_sheet, to_json, to_markdown
+from pigeon_recsys.evaluation.comparison_report import (
+    contact_sheet,
+    repainted,
+    to_json,
+    to_markdown,
+)
 from pigeon_recsys.evaluation.frechet_distance import FrechetDistance
 from pigeon_recsys.evaluation.image_metrics import PairMeasure
 from pigeon_recsys.evaluation.methods import Case
@@ -105,6 +110,17 @@ def test_a_table_without_networks_says_which_metrics_are_missing():
     pixels_only = [PairMeasure("SSIM", "", "higher", difference)]
     rows = compare([Fixed("m", (grey(1),) * 3)], CASES, pixels_only, None, size=(12, 12))
     assert "CIS, DIS, CS, LPIPS and FID are missing" in to_markdown(rows, {})
+
+
+def test_a_repainted_sheet_shows_no_picture_as_it_came():
+    shown = repainted(CASES, lambda pixels, seed: np.full_like(pixels, seed % 256))
+    for before, after in zip(CASES, shown, strict=True):
+        pictures = [image.pixels for image in after.task.history]
+        if after.task.reference_pixels is not None:
+            pictures.append(after.task.reference_pixels)
+        assert pictures
+        assert all((picture == before.task.seed % 256).all() for picture in pictures)
+        assert after.task.reference == before.task.reference
 
 
 def test_the_contact_sheet_has_a_row_a_method_and_a_column_a_user(rows, tmp_path):
