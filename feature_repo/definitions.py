@@ -6,12 +6,15 @@ Out: the feature service `slot_history`, which the generation slot reads by `use
 
 Times are epoch milliseconds in Int64 lists, because some online stores lose timestamp lists.
 `version` never decreases for a user; Feast does not enforce it, so a writer drops stale rows.
+`state` is what events have made known (`pigeon_recsys/history/state.py`), from which the lists
+follow; the service leaves it out. Bytes, because Feast stores a String twice in SQL databases and
+gives Postgres a full-text index over it.
 """
 
 from datetime import timedelta
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
-from feast.types import Array, Int64, String
+from feast.types import Array, Bytes, Int64, String
 
 user = Entity(
     name="user",
@@ -45,6 +48,8 @@ user_history = FeatureView(
         Field(name="times_ms", dtype=Array(Int64), description="Epoch milliseconds, UTC."),
         Field(name="events", dtype=Array(String), description="`like`, `skip` or `neutral`."),
         Field(name="version", dtype=Int64, description="Never decreases for a user."),
+        Field(name="written_ms", dtype=Int64, description="When the row was written."),
+        Field(name="state", dtype=Bytes, description="JSON; empty for a history without events."),
     ],
     source=history_push,
     online=True,
@@ -53,6 +58,6 @@ user_history = FeatureView(
 
 slot_history = FeatureService(
     name="slot_history",
-    features=[user_history],
+    features=[user_history[["item_ids", "times_ms", "events", "version", "written_ms"]]],
     description="What the generation slot reads before it fills a feed.",
 )

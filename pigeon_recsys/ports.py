@@ -7,6 +7,7 @@ these. Fakes and the contract test of every port are in `pigeon_recsys.testing`.
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
+from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.records import (
     Generation,
     GenerationTask,
@@ -24,7 +25,7 @@ class HistorySource(Protocol):
     """Where user histories are read."""
 
     def recent(self, user_id: str, limit: int) -> History:
-        """Return the `limit` newest interactions, newest last.
+        """Return the `limit` newest interactions, newest last, and when they were written.
 
         Raises `UnknownUser` for a user never seen and `HistoryStoreError` when the store fails.
         """
@@ -38,6 +39,21 @@ class HistoryStore(HistorySource, Protocol):
         """Store each history and return how many were stored.
 
         Idempotent, and fenced: a history whose version is below the stored one is left out.
+        """
+
+
+@runtime_checkable
+class HistoryStateStore(HistorySource, Protocol):
+    """A history source fed by events, in whatever order they arrive."""
+
+    def states(self, user_ids: Iterable[str]) -> dict[str, HistoryState]:
+        """Return what is known of each user; a user without a state is absent."""
+
+    def join(self, states: Iterable[HistoryState]) -> int:
+        """Store the join of each state with the stored one; return how many users' changed.
+
+        Whatever writes late, twice or concurrently, nothing known is ever lost. Raises
+        `HistoryStoreError` for a state of another capacity than the stored one.
         """
 
 

@@ -49,6 +49,9 @@ class History:
     times_ms: tuple[int, ...]
     events: tuple[str, ...]
     version: int = 0  # never decreases for a user; a store refuses to go back
+    # What a store says of a read, no part of what was read: equal histories may differ in it.
+    written_ms: int | None = field(default=None, compare=False)  # when; None where no store says
+    is_stale: bool = field(default=False, compare=False)  # older than the store was told to allow
 
     def __post_init__(self) -> None:
         if not len(self.item_ids) == len(self.times_ms) == len(self.events):

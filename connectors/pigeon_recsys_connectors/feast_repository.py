@@ -11,6 +11,7 @@ import logging
 import re
 import runpy
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
@@ -29,7 +30,7 @@ from pigeon_recsys.errors import (
 )
 from pigeon_recsys.files import atomic_path, check_writable_folder, write_bytes_atomic
 from pigeon_recsys.records import History
-from pigeon_recsys_connectors.feast_rows import to_rows
+from pigeon_recsys_connectors.feast_rows import NO_FEATURES, ROW_SCHEMA, to_rows
 
 try:
     from feast import Entity, FeatureService, FeatureStore, FeatureView, RepoConfig
@@ -45,6 +46,8 @@ DEFINITIONS = "definitions.py"
 DATA = "data"
 OFFLINE_FILE = "histories.parquet"
 SERVICE = "slot_history"
+VIEW = "user_history"
+EXTRA_OF_DRIVER = {"psycopg": "postgres", "psycopg_pool": "postgres", "redis": "redis"}
 WINDOW_MARGIN = timedelta(seconds=1)  # materialization may leave out its bounds
 
 
@@ -87,7 +90,7 @@ def make_repository(folder: Path, histories: Iterable[History]) -> None:
     write_bytes_atomic(folder / DEFINITIONS, (shipped / DEFINITIONS).read_bytes())
     latest_of_version = {(history.user_id, history.version): history for history in histories}
     with vendor_errors("creating it", folder), _quiet():
-        rows = to_rows(latest_of_version.values())
+        rows = to_rows(latest_of_version.values(), time.time_ns() // 1_000_000)
         with atomic_path(folder / DATA / OFFLINE_FILE) as path:
             pq.write_table(rows, path)
         store = FeatureStore(repo_path=str(folder), fs_yaml_file=shipped / CONFIG)
@@ -111,10 +114,12 @@ def open_repository(folder: Path) -> tuple[FeatureStore, FeatureService]:
     try:
         store = FeatureStore(repo_path=str(folder), fs_yaml_file=config)
         _check_places(folder, store.config)
+        _check_features(folder, store)
         return store, store.get_feature_service(SERVICE)
     except PigeonError:
         raise
     except Exception as exc:
+        _check_driver(folder, exc)
         fault = f"cannot be opened by Feast: {type(exc).__name__}: {exc}"
         raise ArtifactError(folder, fault, rebuild=rebuild) from exc
 
@@ -165,3 +170,27 @@ def _check_places(folder: Path, config: RepoConfig) -> None:
     is_local = "://" not in str(config.registry.path)
     if is_local and not registry.is_file():
         raise ArtifactError(registry, "is missing", rebuild=f"feast -c {folder} apply")
+
+
+def _check_driver(folder: Path, failure: BaseException) -> None:
+    """Raise `MissingExtra` if the failure comes from a driver of ours that is not installed."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        extra = EXTRA_OF_DRIVER.get(getattr(cause, "name", None) or "")
+        if extra and isinstance(cause, ModuleNotFoundError):
+            needed_for = f"the online store that {folder / CONFIG} names"
+            raise MissingExtra(extra, needed_for=needed_for, library=cause.name) from failure
+        cause = cause.__cause__ or cause.__context__
+
+
+def _check_features(folder: Path, store: FeatureStore) -> None:
+    """Raise for a repository that was applied before the view had all that is written to it."""
+    known = {feature.name for feature in store.get_feature_view(VIEW).features}
+    missing = sorted(set(ROW_SCHEMA.names) - set(NO_FEATURES) - known)
+    if missing:
+        definitions = shipped_feature_repo() / DEFINITIONS
+        raise ArtifactError(
+            folder,
+            f"has definitions of an earlier version: its view {VIEW} lacks {', '.join(missing)}",
+            rebuild=f"cp {definitions} {folder} && feast -c {folder} apply",
+        )

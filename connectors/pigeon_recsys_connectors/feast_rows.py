@@ -1,10 +1,9 @@
 """Histories as rows of the Feast view `user_history`, and back.
 
-In:  histories, or a row that Feast answers with.
-Out: an Arrow table with the columns of `feature_repo/definitions.py`, or a history.
+In:  histories and the states they follow from, or a row that Feast answers with.
+Out: an Arrow table with the columns of `feature_repo/definitions.py`, or a history, or a state.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from pigeon_recsys.errors import HistoryStoreError
+from pigeon_recsys.history.events import Interacted
+from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.records import History
 
 LAST_YEAR = 2261  # the last whole year of pandas' nanosecond times, which Feast uses inside
 LAST_TIME_MS = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()) * 1000 - 1
+NO_STATE = b""  # of a history that was published whole
 
 ROW_SCHEMA = pa.schema(
     {
@@ -24,27 +26,35 @@ ROW_SCHEMA = pa.schema(
         "times_ms": pa.list_(pa.int64()),
         "events": pa.list_(pa.string()),
         "version": pa.int64(),
+        "written_ms": pa.int64(),
+        "state": pa.binary(),
         "event_timestamp": pa.timestamp("ms", tz="UTC"),
         "created_timestamp": pa.timestamp("us", tz="UTC"),
     }
 )
+NO_FEATURES = ("user_id", "event_timestamp", "created_timestamp")  # columns Feast keeps apart
 
 
-def to_rows(histories: Iterable[History]) -> pa.Table:
-    """Return one row a history, ordered by user and version.
+def to_rows(
+    histories: Iterable[History], written_ms: int, states: Mapping[str, HistoryState] | None = None
+) -> pa.Table:
+    """Return one row a history, ordered by user and version, with the user's state if given.
 
     `event_timestamp` is the newest interaction so far, and never goes back as versions rise.
     `created_timestamp` is the time of writing, a microsecond later for each row: Feast takes
     the later one of two rows with the same event timestamp, and the higher version must win.
     """
     ordered = sorted(histories, key=lambda history: (history.user_id, history.version))
-    written_us = time.time_ns() // 1000
+    stored = {user_id: state.to_bytes() for user_id, state in (states or {}).items()}
+    written_us = written_ms * 1000
     columns = {
         "user_id": [history.user_id for history in ordered],
         "item_ids": [history.item_ids for history in ordered],
         "times_ms": [history.times_ms for history in ordered],
         "events": [history.events for history in ordered],
         "version": [history.version for history in ordered],
+        "written_ms": [written_ms] * len(ordered),
+        "state": [stored.get(history.user_id, NO_STATE) for history in ordered],
         "event_timestamp": _event_times_ms(ordered),
         "created_timestamp": range(written_us, written_us + len(ordered)),
     }
@@ -69,15 +79,35 @@ def _event_times_ms(ordered: Sequence[History]) -> list[int]:
 def from_row(user_id: str, row: Mapping[str, Any]) -> History | None:
     """Return the history in one answered row, or None where Feast found none.
 
-    Some online stores answer None for an empty list. The offline store answers a float version
+    Some online stores answer None for an empty list. The offline store answers float numbers
     where another row of the same answer is missing: exact below 2**53.
     """
     if row["version"] is None:
         return None
+    written_ms = row["written_ms"]
     return History(
         user_id=user_id,
         item_ids=tuple(row["item_ids"] or ()),
         times_ms=tuple(row["times_ms"] or ()),
         events=tuple(row["events"] or ()),
         version=int(row["version"]),
+        written_ms=None if written_ms is None else int(written_ms),
+    )
+
+
+def state_from_row(row: Mapping[str, Any]) -> HistoryState | None:
+    """Return the state in one answered row, or None where there is none."""
+    return HistoryState.from_bytes(row["state"]) if row["state"] else None
+
+
+def state_of_published(history: History, capacity: int) -> HistoryState:
+    """Return the state in which a history that was published whole meets its first events.
+
+    Its interactions get ids that no producer gives: an erasure reaches them, a correction or a
+    take-back does not, and sent again as events they count twice.
+    """
+    interactions = zip(history.item_ids, history.times_ms, history.events, strict=True)
+    return HistoryState.empty(history.user_id, capacity).merged(
+        Interacted(history.user_id, f"published/{number}", at_ms, item_id, event)
+        for number, (item_id, at_ms, event) in enumerate(interactions)
     )

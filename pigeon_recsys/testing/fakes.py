@@ -5,11 +5,21 @@ Nothing is learned, nothing is random, nothing is read from disk.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from pigeon_recsys.errors import GenerationError, SettingsError, UnknownItem, UnknownUser
+from pigeon_recsys.errors import (
+    GenerationError,
+    HistoryStoreError,
+    SettingsError,
+    UnknownItem,
+    UnknownUser,
+)
+from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.records import (
     Generation,
     GenerationTask,
@@ -70,8 +80,11 @@ class FakeCatalog:
 class FakeHistoryStore:
     """A history store in memory, with the version fence of a real one."""
 
-    def __init__(self, histories: Iterable[History] = ()) -> None:
+    def __init__(
+        self, histories: Iterable[History] = (), clock: Callable[[], float] = time.time
+    ) -> None:
         self._stored: dict[str, History] = {}
+        self._clock = clock
         self.publish(histories)
 
     def publish(self, histories: Iterable[History]) -> int:
@@ -80,25 +93,52 @@ class FakeHistoryStore:
         for history in histories:
             stored = self._stored.get(history.user_id)
             if stored is None or history.version >= stored.version:
-                self._stored[history.user_id] = history
+                self._stored[history.user_id] = _written(history, self._clock)
                 num_stored += 1
         return num_stored
 
     def recent(self, user_id: str, limit: int) -> History:
         """Return the `limit` newest interactions. Raises `UnknownUser`."""
-        if limit < 1:
-            raise SettingsError(f"limit must be at least 1, got {limit}.")
-        if user_id not in self._stored:
-            raise UnknownUser(user_id)
-        stored = self._stored[user_id]
-        first = max(0, len(stored.item_ids) - limit)
-        return History(
-            user_id=user_id,
-            item_ids=stored.item_ids[first:],
-            times_ms=stored.times_ms[first:],
-            events=stored.events[first:],
-            version=stored.version,
-        )
+        return _newest(self._stored, user_id, limit)
+
+
+class FakeHistoryStateStore:
+    """A store of histories made of events, in memory. Threads may share one."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._states: dict[str, HistoryState] = {}
+        self._histories: dict[str, History] = {}
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def states(self, user_ids: Iterable[str]) -> dict[str, HistoryState]:
+        """Return what is known of each user; a user without a state is absent."""
+        with self._lock:
+            return {
+                user_id: self._states[user_id] for user_id in user_ids if user_id in self._states
+            }
+
+    def join(self, states: Iterable[HistoryState]) -> int:
+        """Store the join of each state with the stored one; return how many users' changed."""
+        with self._lock:
+            return len({state.user_id for state in states if self._learns(state)})
+
+    def recent(self, user_id: str, limit: int) -> History:
+        """Return the `limit` newest interactions. Raises `UnknownUser`."""
+        return _newest(self._histories, user_id, limit)
+
+    def _learns(self, state: HistoryState) -> bool:
+        """Join one state with the stored one, and say whether that changed it."""
+        known = self._states.get(state.user_id)
+        try:
+            joined = state if known is None else known.joined(state)
+        except ValueError as exc:
+            raise HistoryStoreError(str(exc)) from exc
+        if joined == known:
+            return False
+        self._states[state.user_id] = joined
+        self._histories[state.user_id] = _written(joined.history(), self._clock)
+        return True
 
 
 class FakeEmbedder:
@@ -221,6 +261,24 @@ class FakeRanker:
 def _hashed(history: History, item: RankItem) -> float:
     digest = hashlib.sha256(f"{history.user_id}|{item.item_id}".encode()).digest()
     return (1 + int.from_bytes(digest[:2], "big")) / (2 + 0xFFFF)
+
+
+def _written(history: History, clock: Callable[[], float]) -> History:
+    return replace(history, written_ms=int(clock() * 1000))
+
+
+def _newest(stored: Mapping[str, History], user_id: str, limit: int) -> History:
+    if limit < 1:
+        raise SettingsError(f"limit must be at least 1, got {limit}.")
+    if user_id not in stored:
+        raise UnknownUser(user_id)
+    history = stored[user_id]
+    return replace(
+        history,
+        item_ids=history.item_ids[-limit:],
+        times_ms=history.times_ms[-limit:],
+        events=history.events[-limit:],
+    )
 
 
 def _nearest(pixels: Pixels, side: int) -> Pixels:

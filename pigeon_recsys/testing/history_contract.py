@@ -7,6 +7,7 @@
 `make_store` returns an empty store each time it is called.
 """
 
+import time
 from abc import ABC, abstractmethod
 
 import pytest
@@ -16,6 +17,18 @@ from pigeon_recsys.ports import HistoryStore
 from pigeon_recsys.records import LIKE, NEUTRAL, SKIP, History
 
 START_MS = 1_735_689_600_123  # past 2**40, and not a whole second
+ODD_USERS = (
+    "",
+    " ",
+    "007",
+    "7",
+    "user,1",
+    "a\"b'c",
+    "a/b:c|d",
+    "名前 😀",
+    "tab\tand\nline",
+    "None",
+)
 
 
 def make_history(user_id: str, num_events: int = 3, version: int = 1) -> History:
@@ -80,6 +93,14 @@ class HistoryStoreContract(ABC):
         store.publish([history])
         assert store.recent("ada", limit=5) == history
 
+    def test_a_read_says_when_the_history_was_written(self) -> None:
+        store = self.make_store()
+        before_ms = int(time.time() * 1000)
+        store.publish([make_history("ada")])
+        written_ms = store.recent("ada", limit=1).written_ms
+        assert written_ms is not None
+        assert before_ms <= written_ms <= time.time() * 1000
+
     def test_users_stay_apart(self) -> None:
         store = self.make_store()
         ada, bob = make_history("ada"), make_history("bob", num_events=2)
@@ -89,21 +110,9 @@ class HistoryStoreContract(ABC):
 
     def test_any_text_is_a_user_id(self) -> None:
         store = self.make_store()
-        odd = [
-            "",
-            " ",
-            "007",
-            "7",
-            "user,1",
-            "a\"b'c",
-            "a/b:c|d",
-            "名前 😀",
-            "tab\tand\nline",
-            "None",
-        ]
-        histories = [make_history(user_id) for user_id in odd]
-        assert store.publish(histories) == len(odd)
-        assert [store.recent(user_id, limit=5) for user_id in odd] == histories
+        histories = [make_history(user_id) for user_id in ODD_USERS]
+        assert store.publish(histories) == len(ODD_USERS)
+        assert [store.recent(user_id, limit=5) for user_id in ODD_USERS] == histories
 
     def test_more_than_a_thousand_users_are_published_in_one_call(self) -> None:
         store = self.make_store()

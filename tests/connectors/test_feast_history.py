@@ -1,50 +1,34 @@
-"""The Feast history store: the port's contract, and what Feast alone could get wrong."""
+"""The Feast history store: the ports' contracts, and what Feast alone could get wrong."""
 
-import runpy
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
-from click.testing import CliRunner
 from feast import FeatureStore
-from feast.cli.cli import cli
 
 from pigeon_recsys.errors import (
-    ArtifactError,
     HistoryStoreError,
-    MissingExtra,
-    OutputError,
     SettingsError,
-    UnknownUser,
 )
-from pigeon_recsys.ports import HistoryStore
+from pigeon_recsys.history.events import Erased
 from pigeon_recsys.records import LIKE, History
 from pigeon_recsys.testing.history_contract import START_MS, HistoryStoreContract, make_history
-from pigeon_recsys_connectors import feast_repository
+from pigeon_recsys.testing.history_state_contract import (
+    HistoryStateStoreContract,
+    like,
+    state_of,
+)
+from pigeon_recsys_connectors import feast_history
 from pigeon_recsys_connectors.feast_history import PUBLISH_BATCH, FeastHistoryStore
-from pigeon_recsys_connectors.feast_repository import shipped_feature_repo
+from pigeon_recsys_connectors.feast_rows import to_rows
 
-REGISTRY = Path("data/registry.db")
 ONLINE = Path("data/online.db")
 
 
-@pytest.fixture(scope="module")
-def empty_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store made of no histories; copied, because making one takes longer."""
-    folder = tmp_path_factory.mktemp("empty") / "store"
-    FeastHistoryStore.create(folder, [])
-    return folder
-
-
-@pytest.fixture
-def folder(empty_repository: Path, tmp_path: Path) -> Path:
-    """A copy of the empty store, to be broken."""
-    return shutil.copytree(empty_repository, tmp_path / "store")
-
-
-class TestFeastHistoryStore(HistoryStoreContract):
+class TestFeastHistoryStore(HistoryStoreContract, HistoryStateStoreContract):
     """Every store of the contract is a copy of one repository, which must not mind moving."""
 
     @pytest.fixture(autouse=True)
@@ -52,7 +36,10 @@ class TestFeastHistoryStore(HistoryStoreContract):
         self.empty_repository = empty_repository
         self.folder = tmp_path / "store"
 
-    def make_store(self) -> HistoryStore:
+    def make_state_store(self) -> FeastHistoryStore:
+        return self.make_store()
+
+    def make_store(self) -> FeastHistoryStore:
         return FeastHistoryStore.open(shutil.copytree(self.empty_repository, self.folder))
 
 
@@ -131,74 +118,6 @@ def test_a_publish_leaves_the_offline_file_alone(tmp_path: Path) -> None:
     assert offline.read_bytes() == before
 
 
-def test_create_replaces_a_store_and_prints_nothing(
-    folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    FeastHistoryStore.open(folder).publish([make_history("old", version=9)])
-    store = FeastHistoryStore.create(folder, [make_history("new")])
-    assert store.recent("new", limit=1).version == 1
-    with pytest.raises(UnknownUser):
-        store.recent("old", limit=1)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_create_refuses_a_folder_that_holds_something_else(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(OutputError, match=r"it holds 'thesis\.tex'.*Name a new or empty folder"):
-        FeastHistoryStore.create(tmp_path, [])
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
-
-
-def test_an_interrupted_create_leaves_no_store_and_can_be_repeated(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> None:
-        raise RuntimeError("the disk is full")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(FeatureStore, "materialize", interrupted)
-        with pytest.raises(HistoryStoreError, match="creating it failed .*the disk is full"):
-            FeastHistoryStore.create(folder, [make_history("ada")])
-    with pytest.raises(ArtifactError, match="it holds no feature_store.yaml"):
-        FeastHistoryStore.open(folder)
-    assert FeastHistoryStore.create(folder, [make_history("ada")]).recent("ada", limit=1)
-
-
-def test_opening_nothing_names_the_folder_and_how_to_make_one(tmp_path: Path) -> None:
-    fault = r"nowhere is no history store.*Rebuild it with: FeastHistoryStore\.create\('.*nowhere'"
-    with pytest.raises(ArtifactError, match=fault):
-        FeastHistoryStore.open(tmp_path / "nowhere")
-    assert not (tmp_path / "nowhere").exists()
-
-
-def test_a_lost_registry_is_named_and_not_made_anew(folder: Path) -> None:
-    (folder / REGISTRY).unlink()
-    with pytest.raises(ArtifactError, match=r"registry\.db is missing.*feast -c .*store apply"):
-        FeastHistoryStore.open(folder)
-    assert not (folder / REGISTRY).exists()
-
-
-@pytest.mark.parametrize("content", [b"not a registry", b""])
-def test_a_corrupt_registry_is_an_artifact_error(folder: Path, content: bytes) -> None:
-    (folder / REGISTRY).write_bytes(content)
-    with pytest.raises(ArtifactError, match="store cannot be opened by Feast: .*Rebuild it with"):
-        FeastHistoryStore.open(folder)
-
-
-def test_a_settings_file_that_is_no_yaml_is_an_artifact_error(folder: Path) -> None:
-    (folder / "feature_store.yaml").write_text("project: [")
-    with pytest.raises(ArtifactError, match="cannot be opened by Feast: ParserError"):
-        FeastHistoryStore.open(folder)
-
-
-@pytest.mark.parametrize("content", [b"not a database" * 99, b""])
-def test_a_broken_online_store_is_found_on_opening(folder: Path, content: bytes) -> None:
-    (folder / ONLINE).write_bytes(content)
-    with pytest.raises(HistoryStoreError, match="a first read failed .*store apply") as caught:
-        FeastHistoryStore.open(folder)
-    assert type(caught.value.__cause__).__module__ == "sqlite3"
-
-
 def test_a_store_that_fails_later_names_the_user(folder: Path) -> None:
     store = FeastHistoryStore.open(folder)
     (folder / ONLINE).write_bytes(b"not a database" * 99)
@@ -214,54 +133,75 @@ def test_times_in_smaller_units_are_refused(folder: Path) -> None:
         FeastHistoryStore.open(folder).publish([microseconds])
 
 
-def test_settings_take_environment_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = folder / "feature_store.yaml"
-    settings.write_text(settings.read_text().replace("data/", "${PIGEON_FEAST_DATA}/"))
-    with pytest.raises(SettingsError, match="needs the environment variable PIGEON_FEAST_DATA"):
-        FeastHistoryStore.open(folder)
-    monkeypatch.setenv("PIGEON_FEAST_DATA", str((folder / "data").rename(folder / "elsewhere")))
-    assert FeastHistoryStore.open(folder).publish([make_history("ada")]) == 1
+def test_a_history_published_before_the_first_events_stays_in_it(folder: Path) -> None:
+    """Its interactions stand a minute apart, where an erasure finds them."""
+    store = FeastHistoryStore.open(folder)
+    published = make_history("ada", 3)
+    store.publish([published])
+    assert store.states(["ada"]) == {}
+    assert store.join([state_of([like(9)])]) == 1
+    assert store.recent("ada", 9).item_ids == (*published.item_ids, like(9).item_id)
+    assert store.join([state_of([like(9)])]) == 0
+    store.join([state_of([Erased("ada", published.times_ms[1])])])
+    assert store.recent("ada", 9).item_ids == (published.item_ids[2], like(9).item_id)
 
 
-def feast_apply(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run `feast -c FOLDER apply` as a person would, undo its traces and return its output."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    answer = CliRunner().invoke(cli, ["-c", str(folder), "apply"])
-    sys.modules.pop("definitions", None)
-    assert answer.exit_code == 0, answer.output
-    return answer.output
+def test_what_events_say_is_not_overwritten_by_a_published_history(folder: Path) -> None:
+    store = FeastHistoryStore.open(folder)
+    state = state_of([like(1)])
+    store.join([state])
+    newer = state.version + 1
+    histories = [make_history("ada", version=newer), make_history("bob", version=newer)]
+    assert store.publish(histories) == 1
+    assert store.states(["ada", "bob"]) == {"ada": state}
+    assert store.recent("ada", 9) == state.history()
 
 
-def test_the_shipped_definitions_apply_by_themselves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shipped = shipped_feature_repo()
-    folder = shutil.copytree(shipped, tmp_path / "repo", ignore=shutil.ignore_patterns("data"))
-    assert "Created feature service slot_history" in feast_apply(folder, monkeypatch)
-    assert FeastHistoryStore.open(folder).publish([make_history("ada")]) == 1
+def test_only_what_changes_is_pushed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FeastHistoryStore.open(folder)
+    store.join([state_of([like(1)])])
+    pushes: list[list[str]] = []
+    monkeypatch.setattr(FeatureStore, "push", lambda _, name, rows: pushes.append([*rows.user_id]))
+    store.join([state_of([like(1)])])
+    store.join([state_of([like(1)]), state_of([like(1, "bob")], "bob")])
+    assert pushes == [["bob"]]
 
 
-def test_feast_apply_on_a_live_store_keeps_its_histories(
+def test_a_read_beyond_its_limit_is_marked(folder: Path) -> None:
+    """Written at 1,000 s with a limit of a minute: fresh at 1,060 s, stale after."""
+    now_s = 1_000.0
+    store = FeastHistoryStore.open(folder, max_age_s=60, clock=lambda: now_s)
+    store.join([state_of([like(1)])])
+    now_s = 1_060.0
+    assert store.recent("ada", limit=1).written_ms == 1_000_000
+    assert not store.recent("ada", limit=1).is_stale
+    now_s = 1_060.1
+    assert store.recent("ada", limit=1).is_stale
+    assert not FeastHistoryStore.open(folder).recent("ada", limit=1).is_stale
+    store.join([state_of([like(2)])])
+    assert not store.recent("ada", limit=1).is_stale
+
+
+def test_with_a_limit_a_history_of_unknown_age_is_stale(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FeastHistoryStore.open(folder).publish([make_history("ada")])
-    feast_apply(folder, monkeypatch)
-    assert FeastHistoryStore.open(folder).recent("ada", limit=9) == make_history("ada")
+    """Rows that were written before the store knew the column have no age."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(feast_history, "to_rows", without_age)
+        FeastHistoryStore.open(folder).publish([make_history("ada")])
+    assert FeastHistoryStore.open(folder).recent("ada", 1).written_ms is None
+    assert not FeastHistoryStore.open(folder).recent("ada", 1).is_stale
+    assert FeastHistoryStore.open(folder, max_age_s=1e9).recent("ada", 1).is_stale
 
 
-def test_an_installation_without_the_definitions_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feast_repository, "__file__", str(tmp_path / "a/b/c.py"))
-    with pytest.raises(ArtifactError, match="feature_repo is missing from the installation"):
-        shipped_feature_repo()
+def without_age(*args: Any) -> Any:
+    """Return rows as a writer without `written_ms` would write them."""
+    rows = to_rows(*args)
+    column = rows.schema.get_field_index("written_ms")
+    return rows.set_column(column, "written_ms", pa.nulls(len(rows), pa.int64()))
 
 
-def test_a_missing_feast_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "feast", None)
-    with pytest.raises(
-        MissingExtra, match=r'needs feast\. Run: pip install "pigeon-recsys\[feast\]"'
-    ):
-        runpy.run_path(feast_repository.__file__)
+@pytest.mark.parametrize("max_age_s", [0, -1, float("nan")])
+def test_an_age_limit_that_is_not_above_zero_is_refused(folder: Path, max_age_s: float) -> None:
+    with pytest.raises(SettingsError, match=f"max_age_s must be above 0.*got {max_age_s}"):
+        FeastHistoryStore.open(folder, max_age_s=max_age_s)

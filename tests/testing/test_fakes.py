@@ -18,11 +18,13 @@ from pigeon_recsys.testing.fakes import (
     FakeCatalog,
     FakeEmbedder,
     FakeGenerator,
+    FakeHistoryStateStore,
     FakeHistoryStore,
     FakeIndex,
     FakeRanker,
 )
 from pigeon_recsys.testing.history_contract import HistoryStoreContract
+from pigeon_recsys.testing.history_state_contract import HistoryStateStoreContract
 
 HISTORY = History("ada", ("item-01",), (1,), (LIKE,))
 
@@ -35,6 +37,11 @@ class TestFakeCatalog(ItemCatalogContract):
 class TestFakeHistoryStore(HistoryStoreContract):
     def make_store(self) -> FakeHistoryStore:
         return FakeHistoryStore()
+
+
+class TestFakeHistoryStateStore(HistoryStateStoreContract):
+    def make_state_store(self) -> FakeHistoryStateStore:
+        return FakeHistoryStateStore()
 
 
 def task(user_id: str = "ada", seed: int = 0, num_images: int = 2) -> GenerationTask:
