@@ -1,0 +1,81 @@
+"""The event log as a worker sees it: records to read, and one transaction that ends a batch.
+
+A connector supplies it (Kafka: consumer group and transactional producer in one); the core
+states what it needs. `pigeon_recsys.testing` has a log in memory and the contract test.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from pigeon_recsys.errors import PigeonError
+
+Place = tuple[str, int]  # topic and partition
+
+
+class LogError(PigeonError):
+    """The log could not be read or written; nothing of the batch counts as done."""
+
+
+class PartitionsMoved(LogError):
+    """Partitions went to another worker: a transaction was refused and nothing written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """One record to write."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None  # None: by the key
+    headers: tuple[tuple[str, bytes], ...] = field(default=())
+
+
+@runtime_checkable
+class EventLog(Protocol):
+    """One worker's share of the topics it reads."""
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        """Return records, in order within each partition; none once the time is up.
+
+        Only what committed transactions wrote is returned. Partitions are given up and taken
+        over inside this call alone. Raises `LogError`.
+        """
+
+    def commit(self, read: Mapping[Place, int], new: Sequence[NewRecord]) -> None:
+        """In one transaction, write records and mark partitions as read up to the offsets.
+
+        All of it or nothing: raises `PartitionsMoved` where a partition is another worker's by
+        now, `LogError` where the log fails; the caller then calls `rewind`.
+        """
+
+    def rewind(self) -> None:
+        """Forget what was polled since the last commit: it is polled again."""
+
+    def idle(self, seconds: float) -> None:
+        """Wait without reading, and stay a member of the group."""
+
+    def close(self) -> None:
+        """Leave the group at once, so that others take over without waiting."""
+
+
+def read_up_to(records: Iterable[Record]) -> dict[Place, int]:
+    """Return the offset after the last of the records, by partition: what `commit` takes."""
+    ends: dict[Place, int] = {}
+    for record in records:
+        place = record.topic, record.partition
+        ends[place] = max(ends.get(place, 0), record.offset + 1)
+    return ends

@@ -1,0 +1,145 @@
+"""Interaction events in, user histories out: consume, transform, produce, exactly once.
+
+In:  records of the topic `interactions`, a history store, an event log.
+Out: histories in the store; their states on the changelog topic; what cannot be used on
+     the dead-letter topic.
+
+A batch ends in three steps, and a worker may die between any two of them:
+
+    1. the histories are joined into the store, which takes a repetition as nothing new
+    2. changelog, dead letters and the offsets read are committed in one transaction
+    3. the next batch is read
+
+Dead before 2, the batch is read again by whoever takes over: the store joins the same events to
+the same bytes, and neither the changelog nor the offsets have moved. So each event counts once in
+the store, each record has one outcome in the log, and the store is never behind the changelog.
+The changelog holds the state of every user that a batch names, changed or not: after such a death
+the store alone cannot tell what the changelog has not seen.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pigeon_recsys.errors import EventError, HistoryStoreError
+from pigeon_recsys.history.events import HistoryEvent
+from pigeon_recsys.history.state import DEFAULT_CAPACITY, HistoryState
+from pigeon_recsys.ports import HistoryStateStore
+from pigeon_recsys.streaming.dead_letters import dead_letter
+from pigeon_recsys.streaming.event_log import (
+    EventLog,
+    NewRecord,
+    PartitionsMoved,
+    Record,
+    read_up_to,
+)
+from pigeon_recsys.streaming.interaction_messages import EventReader
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """How a worker takes its time."""
+
+    changelog: str = "histories"  # topic, compacted: the newest state of every user
+    capacity: int = DEFAULT_CAPACITY  # places of a history; the same for all workers
+    poll_s: float = 1.0
+    first_wait_s: float = 0.1  # after a failure; doubled at each further one in a row
+    longest_wait_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one batch."""
+
+    num_records: int = 0
+    num_dead: int = 0
+    num_changed: int = 0  # histories
+
+    def __add__(self, other: "Ingested") -> "Ingested":
+        return Ingested(
+            self.num_records + other.num_records,
+            self.num_dead + other.num_dead,
+            self.num_changed + other.num_changed,
+        )
+
+
+class HistoryIngest:
+    """One worker; `step` reads and finishes a batch, or leaves everything as it was."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        store: HistoryStateStore,
+        reader: EventReader,
+        settings: IngestSettings | None = None,
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._reader = reader
+        self._settings = settings or IngestSettings()
+        self._failures = 0  # in a row
+
+    def step(self) -> Ingested:
+        """Read a batch and finish it; where the store or the log refuses, wait and rewind."""
+        records = self._log.poll(self._settings.poll_s)
+        if not records:
+            return Ingested()
+        try:
+            done = self._finish(records)
+        except PartitionsMoved as moved:
+            logger.info("the batch is another worker's now: %s", moved)
+            self._log.rewind()
+            return Ingested()
+        except HistoryStoreError as failed:
+            self._back_off(failed)
+            return Ingested()
+        self._failures = 0
+        return done
+
+    def _finish(self, records: Sequence[Record]) -> Ingested:
+        read, letters = self._read(records)
+        states = self._merged(read)
+        num_changed = self._store.join(states)
+        partition_of = {record.key: record.partition for record in records}
+        topic = self._settings.changelog
+        changelog = [
+            NewRecord(topic, key := state.user_id.encode(), state.to_bytes(), partition_of[key])
+            for state in states
+        ]
+        self._log.commit(read_up_to(records), [*changelog, *letters])
+        return Ingested(len(records), len(letters), num_changed)
+
+    def _read(
+        self, records: Iterable[Record]
+    ) -> tuple[Mapping[str, list[HistoryEvent]], list[NewRecord]]:
+        """Return the events by user, and a dead letter for each record that is none."""
+        events: dict[str, list[HistoryEvent]] = defaultdict(list)
+        letters = []
+        for record in records:
+            try:
+                event = self._reader.read(record.key, record.value)
+            except EventError as fault:
+                letters.append(dead_letter(record, fault))
+            else:
+                events[event.user_id].append(event)
+        return events, letters
+
+    def _merged(self, events: Mapping[str, list[HistoryEvent]]) -> list[HistoryState]:
+        """Return the state of every user who has events, with them."""
+        known = self._store.states(events)
+        return [
+            (known.get(user_id) or HistoryState.empty(user_id, self._settings.capacity)).merged(new)
+            for user_id, new in events.items()
+        ]
+
+    def _back_off(self, failed: HistoryStoreError) -> None:
+        """Wait longer at each failure in a row, reading nothing; then the batch is read again."""
+        seconds = self._settings.first_wait_s * 2**self._failures
+        seconds = min(seconds, self._settings.longest_wait_s)
+        self._failures += 1
+        logger.warning("the store failed, next try in %.1f s: %s", seconds, failed)
+        self._log.rewind()
+        self._log.idle(seconds)

@@ -1,0 +1,121 @@
+"""The event log on a real Kafka keeps the contract; a worker left behind writes nothing."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from kafka_broker.cluster import Cluster
+from kafka_broker.ports import free_port
+from pigeon_recsys.streaming.event_log import (
+    EventLog,
+    LogError,
+    NewRecord,
+    PartitionsMoved,
+    Record,
+    read_up_to,
+)
+from pigeon_recsys.testing.event_log_contract import EventLogContract, polled_from
+from pigeon_recsys_connectors.kafka_event_log import KafkaEventLog
+
+QUICK = {"session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
+SHORT = {"max_block_ms": 3000}
+
+
+class TestKafkaEventLog(EventLogContract):
+    @pytest.fixture(autouse=True)
+    def _on(self, kafka: Cluster) -> None:
+        self.kafka = kafka
+        self.group = kafka.unique("group")
+
+    def make_topics(self, num_partitions: Mapping[str, int]) -> Mapping[str, str]:
+        return {
+            name: self.kafka.new_topic(name, num_partitions=count)
+            for name, count in num_partitions.items()
+        }
+
+    def make_log(self, reads: Sequence[str]) -> EventLog:
+        return make_log(self.kafka, self.group, reads)
+
+    def write(self, records: Sequence[NewRecord]) -> None:
+        write(self.kafka, records)
+
+    def read_all(self, topic: str) -> list[Record]:
+        return read_all(self.kafka, topic)
+
+
+def make_log(kafka: Cluster, group: str, reads: Sequence[str], **consumer: int) -> KafkaEventLog:
+    return KafkaEventLog(kafka.bootstrap, group, reads, consumer=QUICK | consumer, producer=SHORT)
+
+
+def write(kafka: Cluster, records: Sequence[NewRecord]) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap)
+    for new in records:
+        producer.send(
+            new.topic,
+            key=new.key,
+            value=new.value,
+            partition=new.partition,
+            headers=list(new.headers),
+        ).get(timeout=10)
+    producer.close()
+
+
+def read_all(kafka: Cluster, topic: str) -> list[Record]:
+    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, isolation_level="read_committed")
+    places = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic)]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    ends = consumer.end_offsets(places)
+    found: list[Record] = []
+    while any(consumer.position(place) < ends[place] for place in places):
+        for records in consumer.poll(timeout_ms=200).values():
+            found += [
+                Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers))
+                for r in records
+            ]
+    consumer.close()
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+def test_a_worker_left_behind_writes_nothing(kafka: Cluster) -> None:
+    """It polls, stops answering until its partitions are another's, and then wants to commit."""
+    events, results = kafka.new_topic("events"), kafka.new_topic("results")
+    group = kafka.unique("group")
+    write(kafka, [NewRecord(events, b"k", b"1")])
+    zombie = make_log(kafka, group, [events], max_poll_interval_ms=6000)
+    polled = polled_from(zombie, 1)
+    heir = make_log(kafka, group, [events])
+    taken_over = polled_from(heir, 1)
+    assert taken_over == polled
+    with pytest.raises(PartitionsMoved):
+        zombie.commit(read_up_to(polled), [NewRecord(results, b"k", b"from the zombie")])
+    heir.commit(read_up_to(taken_over), [NewRecord(results, b"k", b"from the heir")])
+    assert [record.value for record in read_all(kafka, results)] == [b"from the heir"]
+    zombie.close()
+    heir.close()
+
+
+def test_workers_of_a_group_share_the_partitions(kafka: Cluster) -> None:
+    events, group = kafka.new_topic("events", num_partitions=4), kafka.unique("group")
+    write(kafka, [NewRecord(events, b"k", b"1", partition=n) for n in range(4)])
+    logs = [make_log(kafka, group, [events]) for _ in range(2)]
+    polled: list[set[int]] = [set(), set()]
+    for _ in range(60):
+        for log, seen in zip(logs, polled, strict=True):
+            seen.update(record.partition for record in log.poll(0.3))
+        shares = [{place.partition for place in log._consumer.assignment()} for log in logs]
+        if [len(share) for share in shares] == [2, 2]:
+            break
+    assert [len(share) for share in shares] == [2, 2]
+    assert shares[0] | shares[1] == {0, 1, 2, 3}
+    assert polled[0] | polled[1] == {0, 1, 2, 3}
+    for log in logs:
+        log.close()
+
+
+@pytest.mark.parametrize("address", [f"127.0.0.1:{free_port()}", "nowhere", "127.0.0.1:x"])
+def test_no_broker_is_a_clear_error(address: str) -> None:
+    with pytest.raises(LogError, match="no Kafka broker answers at") as caught:
+        KafkaEventLog(address, "group", ["events"])
+    assert address in str(caught.value)
