@@ -19,6 +19,7 @@ import hashlib
 import json
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from pigeon_recsys.errors import HistoryStoreError, SettingsError
@@ -28,6 +29,7 @@ from pigeon_recsys.records import EVENTS, History
 DEFAULT_CAPACITY = 200  # places; a generator shows at most a handful, selection chooses among all
 FORMAT = 1  # of the bytes
 NEVER_ERASED = -1
+_KINDS = (int, str, bool, int, str, str)  # of an entry's fields
 
 
 class Entry(NamedTuple):
@@ -127,17 +129,19 @@ class HistoryState:
             content: dict[str, Any] = json.loads(data)
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']!r} instead of {FORMAT}")
-            state = cls.empty(str(content["user_id"]), int(content["capacity"]))
-            entries = [_read_entry(row) for row in content["entries"]]
-            found = state._of(entries, int(content["erased_ms"]))
-            if found.entries != tuple(entries):
-                raise ValueError("entries that are not in order, or too many")
+            empty = cls.empty(str(content["user_id"]), int(content["capacity"]))
+            entries = tuple(_read_entry(row) for row in content["entries"])
+            erased_ms = int(content["erased_ms"])
+            is_rising = all(before.place < after.place for before, after in pairwise(entries))
+            is_erased = bool(entries) and entries[0].at_ms <= erased_ms
+            if len(entries) > empty.capacity or not is_rising or is_erased:
+                raise ValueError("entries that are erased, not in order, or too many")
         except (ValueError, TypeError, KeyError, SettingsError) as exc:
             raise HistoryStoreError(
                 f"a stored history cannot be read: {exc} in {data[:80]!r}. Delete it and replay "
                 "the user's events."
             ) from exc
-        return found
+        return cls(empty.user_id, empty.capacity, entries, erased_ms)
 
     def _of(self, entries: Iterable[Entry], erased_ms: int) -> "HistoryState":
         """Return this user's state with the greatest value at each of the newest places."""
@@ -156,10 +160,9 @@ def _entry(event: Interacted | TakenBack) -> Entry:
 
 
 def _read_entry(row: Any) -> Entry:
-    entry = Entry(*row)
-    kinds = (int, str, bool, int, str, str)
-    if not all(type(value) is kind for value, kind in zip(entry, kinds, strict=True)):
+    if tuple(map(type, row)) != _KINDS:
         raise ValueError(f"entry {row!r}")
+    entry = Entry(*row)
     if not entry.is_taken_back and entry.event not in EVENTS:
         raise ValueError(f"event {entry.event!r}")
     return entry

@@ -199,6 +199,8 @@ def test_bytes_that_are_no_state_are_refused(data: bytes, fault: str) -> None:
         '[[1,"e",false,0,"a"]]',
         '[[2,"e",false,0,"a","like"],[1,"e",false,0,"a","like"]]',
         '[[1,"e",false,0,"a","like"],[1,"e",false,1,"a","like"]]',
+        '[[-2,"e",false,0,"a","like"]]',
+        "[" + ",".join(f'[{n},"e",false,0,"a","like"]' for n in range(4)) + "]",
     ],
 )
 def test_entries_that_cannot_be_are_refused(entries: str) -> None:
