@@ -10,6 +10,8 @@
     ├── UnknownItem         the catalog holds no such item
     ├── HistoryStoreError   the history store failed
     ├── EventError          an event from outside cannot be used as it is
+    ├── LogError            the event log could not be read or written
+    │   └── PartitionsMoved another worker has the partitions by now
     ├── GenerationError     no image could be made
     └── RankingError        candidates could not be scored or blended
 
@@ -106,6 +108,14 @@ class EventError(PigeonError):
     def __init__(self, reason: str, fault: str) -> None:
         self.reason = reason
         super().__init__(f"{reason} event: {fault}")
+
+
+class LogError(PigeonError):
+    """The event log could not be read or written; nothing of the batch counts as done."""
+
+
+class PartitionsMoved(LogError):
+    """Partitions went to another worker: a transaction was refused and nothing written."""
 
 
 class GenerationError(PigeonError):

@@ -16,8 +16,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pigeon_recsys.errors import MissingExtra
-from pigeon_recsys.streaming.event_log import LogError, NewRecord, PartitionsMoved, Place, Record
+from pigeon_recsys.errors import LogError, MissingExtra, PartitionsMoved
+from pigeon_recsys.streaming.event_log import NewRecord, Place, Record
 
 try:
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition

@@ -8,17 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from pigeon_recsys.errors import PigeonError
-
 Place = tuple[str, int]  # topic and partition
-
-
-class LogError(PigeonError):
-    """The log could not be read or written; nothing of the batch counts as done."""
-
-
-class PartitionsMoved(LogError):
-    """Partitions went to another worker: a transaction was refused and nothing written."""
 
 
 @dataclass(frozen=True, slots=True)

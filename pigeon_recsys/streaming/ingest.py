@@ -22,18 +22,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pigeon_recsys.errors import EventError, HistoryStoreError
+from pigeon_recsys.errors import EventError, HistoryStoreError, PartitionsMoved
 from pigeon_recsys.history.events import HistoryEvent
 from pigeon_recsys.history.state import DEFAULT_CAPACITY, HistoryState
 from pigeon_recsys.ports import HistoryStateStore
 from pigeon_recsys.streaming.dead_letters import dead_letter
-from pigeon_recsys.streaming.event_log import (
-    EventLog,
-    NewRecord,
-    PartitionsMoved,
-    Record,
-    read_up_to,
-)
+from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
 from pigeon_recsys.streaming.interaction_messages import EventReader
 
 logger = logging.getLogger(__name__)

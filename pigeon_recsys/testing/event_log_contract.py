@@ -14,13 +14,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pigeon_recsys.streaming.event_log import (
-    EventLog,
-    LogError,
-    NewRecord,
-    Record,
-    read_up_to,
-)
+from pigeon_recsys.errors import LogError
+from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
 
 EVENTS, RESULTS = "events", "results"
 MAX_POLLS = 60

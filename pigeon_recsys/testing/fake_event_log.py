@@ -8,7 +8,8 @@ log = FakeEventLog(topics, ["interactions"])
 import zlib
 from collections.abc import Mapping, Sequence
 
-from pigeon_recsys.streaming.event_log import LogError, NewRecord, PartitionsMoved, Place, Record
+from pigeon_recsys.errors import LogError, PartitionsMoved
+from pigeon_recsys.streaming.event_log import NewRecord, Place, Record
 
 MAX_POLLED = 100  # records
 

@@ -7,14 +7,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from kafka_broker.cluster import Cluster
 from kafka_broker.ports import free_port
-from pigeon_recsys.streaming.event_log import (
-    EventLog,
-    LogError,
-    NewRecord,
-    PartitionsMoved,
-    Record,
-    read_up_to,
-)
+from pigeon_recsys.errors import LogError, PartitionsMoved
+from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
 from pigeon_recsys.testing.event_log_contract import EventLogContract, polled_from
 from pigeon_recsys_connectors.kafka_event_log import KafkaEventLog
 

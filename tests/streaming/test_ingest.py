@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pigeon_recsys.errors import HistoryStoreError
+from pigeon_recsys.errors import HistoryStoreError, LogError
 from pigeon_recsys.history.events import HistoryEvent, Interacted, TakenBack
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.records import LIKE
 from pigeon_recsys.streaming.dead_letters import SUFFIX, attempts, replayed
-from pigeon_recsys.streaming.event_log import LogError, NewRecord
+from pigeon_recsys.streaming.event_log import NewRecord
 from pigeon_recsys.streaming.ingest import HistoryIngest, Ingested, IngestSettings
 from pigeon_recsys.streaming.interaction_messages import EventReader, JsonEvents
 from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
