@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pigeon_recsys.generation.ratio_predictor import RatioPredictor
     from pigeon_recsys.ports import HistorySource
 
-HISTORY_STORES = "pigeon_recsys.history_stores"
-
 EMBEDDER_FILE = "embedder.onnx"
 INDEX_FOLDER = "index"
 RANKER_FILE = "ranker.onnx"
@@ -28,17 +26,23 @@ SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "world"
 
 def history_store_type(name: str) -> Any:
     """Return the history store class announced under `name`."""
-    found = {point.name: point for point in entry_points(group=HISTORY_STORES)}
+    return connector("history_stores", name)
+
+
+def connector(kind: str, name: str) -> Any:
+    """Return what is announced under `name` as an entry point of `pigeon_recsys.KIND`."""
+    found = {point.name: point for point in entry_points(group=f"pigeon_recsys.{kind}")}
+    what = kind.removesuffix("s").replace("_", " ")
     if name not in found:
         known = ", ".join(sorted(found)) or "none"
         raise SettingsError(
-            f"there is no history store {name!r}. Installed: {known}. "
+            f"there is no {what} {name!r}. Installed: {known}. "
             "Reinstall pigeon-recsys if its own are missing."
         )
     try:
         return found[name].load()
     except ModuleNotFoundError as exc:
-        raise MissingExtra(name, needed_for=f"the {name} history store") from exc
+        raise MissingExtra(name, needed_for=f"the {name} {what}") from exc
 
 
 def wire_slot(

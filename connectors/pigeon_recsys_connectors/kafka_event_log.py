@@ -85,7 +85,7 @@ class KafkaEventLog:
             "partition_assignment_strategy": [CooperativeStickyAssignor],
             **(consumer or {}),
         }
-        _check_reachable(bootstrap)
+        check_reachable(bootstrap)
         try:
             self._consumer = KafkaConsumer(**settings)
             self._producer = self._new_producer()
@@ -180,7 +180,7 @@ class KafkaEventLog:
         return producer
 
 
-def _check_reachable(bootstrap: str) -> None:
+def check_reachable(bootstrap: str) -> None:
     """Raise `LogError` where nothing listens: a client that fails to connect leaves threads."""
     faults = []
     for address in bootstrap.split(","):

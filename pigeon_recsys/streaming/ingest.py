@@ -29,6 +29,7 @@ from pigeon_recsys.ports import HistoryStateStore
 from pigeon_recsys.streaming.dead_letters import dead_letter
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
 from pigeon_recsys.streaming.interaction_messages import EventReader
+from pigeon_recsys.streaming.topics import HISTORIES
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 class IngestSettings:
     """How a worker takes its time."""
 
-    changelog: str = "histories"  # topic, compacted: the newest state of every user
+    changelog: str = HISTORIES  # topic, compacted: the newest state of every user
     capacity: int = DEFAULT_CAPACITY  # places of a history; the same for all workers
     poll_s: float = 1.0
     first_wait_s: float = 0.1  # after a failure; doubled at each further one in a row
@@ -51,6 +52,9 @@ class Ingested:
     num_records: int = 0
     num_dead: int = 0
     num_changed: int = 0  # histories
+
+    def __bool__(self) -> bool:
+        return self.num_records > 0
 
     def __add__(self, other: "Ingested") -> "Ingested":
         return Ingested(
