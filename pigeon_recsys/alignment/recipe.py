@@ -5,7 +5,7 @@ A recipe is one of those shipped in `pigeon_recsys/recipes`, by name, or a file 
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import (
@@ -31,6 +31,7 @@ from pigeon_recsys.model.personalize import ReferenceForm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 LOOP_FIELDS = {field.name for field in fields(LoopSettings)} - {"seed"}
+STAGE_PARTS = {"embedder", "tokenizer", "refiner", "backbone", "stage1", "pairs", "stage2"}
 
 
 class _Strict(BaseModel):
@@ -159,6 +160,10 @@ class Recipe(_Strict):
     stage1: Stage1Recipe
     pairs: PairsRecipe | None = None  # without these two, training ends with stage 1
     stage2: Stage2Recipe | None = None
+
+    def shared(self) -> dict[str, Any]:
+        """Return, as plain data, everything that is not the part of one stage."""
+        return self.model_dump(mode="json", exclude=STAGE_PARTS)
 
     def training_data(self, dataset: DatasetFolder) -> DatasetFolder:
         """Return what the stages may see of a dataset."""

@@ -38,13 +38,7 @@ def origin_of(
     return {
         "fingerprint": dataset.fingerprint,
         "recipe": getattr(recipe, name).model_dump(mode="json"),
-        "image": recipe.image.model_dump(mode="json"),
-        "language": recipe.language.model_dump(mode="json"),
-        "withhold": recipe.withhold and recipe.withhold.model_dump(mode="json"),
-        "content": recipe.content,
-        "mask": recipe.mask.model_dump(mode="json"),
-        "reference": recipe.reference,
-        "seed": recipe.seed,
+        **recipe.shared(),
         "reads": {path.as_posix(): _digest(run / path) for path in reads},
     }
 

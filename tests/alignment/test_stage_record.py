@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from pigeon_recsys.alignment.loop import TrainReport
-from pigeon_recsys.alignment.stage_record import is_done, record_end, record_start
+from pigeon_recsys.alignment.recipe import STAGE_PARTS, MaskRecipe, load_recipe
+from pigeon_recsys.alignment.stage_record import is_done, origin_of, record_end, record_start
+from pigeon_recsys.alignment.stages import STAGES
+from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import ArtifactError
+from tests.datasets.conftest import MakeFolder, make_folder
+
+__all__ = ["make_folder"]
 
 ORIGIN: dict[str, Any] = {
     "fingerprint": "ab",
@@ -71,3 +77,21 @@ def test_stages_are_recorded_side_by_side(tmp_path: Path) -> None:
         record_end(tmp_path, stage, ORIGIN, REPORT)
     for name in ("settings.json", "stages.json"):
         assert list(json.loads((tmp_path / name).read_text())) == ["tokenizer", "backbone"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"views": 3}, {"seed": 5}, {"mask": MaskRecipe(kind="random")}, {"reference": "embedding"}],
+)
+def test_what_all_stages_share_is_part_of_every_origin(
+    change: dict[str, Any], make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    """Pictures in other views are other training data, and so is any setting added later."""
+    dataset, recipe = DatasetFolder.open(make_folder()), load_recipe("emoji-sticker")
+    changed = recipe.model_copy(update=change)
+    before = origin_of("backbone", recipe, dataset, tmp_path, ())
+    assert origin_of("backbone", changed, dataset, tmp_path, ()) != before
+
+
+def test_every_other_part_of_a_recipe_belongs_to_a_stage() -> None:
+    assert set(STAGES) == STAGE_PARTS
