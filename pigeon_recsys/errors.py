@@ -8,11 +8,15 @@
     ├── ArtifactError       weights, an index or an export is missing or corrupt
     ├── UnknownUser         no history is stored for this user
     ├── UnknownItem         the catalog holds no such item
-    ├── HistoryStoreError   the history store failed
+    ├── StoreError          a store could not be read or written
+    │   ├── HistoryStoreError   user histories
+    │   ├── ItemStoreError      generated items
+    │   └── ImageStoreError     generated pictures
     ├── EventError          an event from outside cannot be used as it is
     ├── LogError            the event log could not be read or written
     │   └── PartitionsMoved another worker has the partitions by now
     ├── GenerationError     no image could be made
+    │   └── GenerationTimeout   the generator took too long
     └── RankingError        candidates could not be scored or blended
 
 A message names the fault, the value and the fix. `exit_code` is what the command
@@ -98,8 +102,20 @@ class UnknownItem(PigeonError):
         super().__init__(f"{where} holds no item {item_id!r} among its {num_known} items.")
 
 
-class HistoryStoreError(PigeonError):
+class StoreError(PigeonError):
+    """A store could not be read or written; another try may succeed."""
+
+
+class HistoryStoreError(StoreError):
     """The history store could not be read or written."""
+
+
+class ItemStoreError(StoreError):
+    """The store of generated items could not be read or written."""
+
+
+class ImageStoreError(StoreError):
+    """The store of generated pictures could not be read or written."""
 
 
 class EventError(PigeonError):
@@ -120,6 +136,10 @@ class PartitionsMoved(LogError):
 
 class GenerationError(PigeonError):
     """No image could be made for this request."""
+
+
+class GenerationTimeout(GenerationError):
+    """The generator did not answer in time."""
 
 
 class RankingError(PigeonError):

@@ -4,6 +4,7 @@ Everything goes to a temporary file or folder beside its target and is renamed i
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pigeon_recsys.errors import OutputError
+
+MKDTEMP_SUFFIX = "[a-z0-9_]{8}"
 
 
 @contextmanager
@@ -62,6 +65,21 @@ def atomic_folder(target: Path, may_replace: Callable[[Path], bool]) -> Iterator
             os.replace(target, replaced)
         os.replace(fresh, target)
     finally:
+        shutil.rmtree(workplace)
+
+
+def recover_folder(target: Path) -> None:
+    """Put right what a process left that was killed inside `atomic_folder`.
+
+    The new folder goes to `target` where the killed process had taken the old one away; what else
+    it left is removed. Nobody may be writing to `target`.
+    """
+    ours = re.compile(re.escape(f".{target.name}.") + MKDTEMP_SUFFIX)
+    workplaces = [path for path in target.parent.glob(".*") if ours.fullmatch(path.name)]
+    for workplace in workplaces:
+        fresh, replaced = workplace / "new", workplace / "old"
+        if replaced.exists() and not target.exists():
+            os.replace(fresh, target)
         shutil.rmtree(workplace)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.records import (
+    GeneratedItem,
     Generation,
     GenerationTask,
     History,
@@ -103,6 +104,10 @@ class ItemIndex(Protocol):
 class ImageGenerator(Protocol):
     """Tasks to images."""
 
+    @property
+    def version(self) -> str:
+        """A name that changes whenever the same task may give other pixels."""
+
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task, in order; the same task and seed, the same pixels.
 
@@ -116,3 +121,37 @@ class Ranker(Protocol):
 
     def score(self, history: History, items: Sequence[RankItem]) -> Vectors:
         """Return the probability of a like (len(items),), each above 0 and below 1."""
+
+
+@runtime_checkable
+class SafetyClassifier(Protocol):
+    """Tells pictures that must not be shown."""
+
+    def unsafe(self, images: Sequence[Pixels]) -> Vectors:
+        """Return the probability (len(images),) that each picture must not be shown."""
+
+
+@runtime_checkable
+class ImageStore(Protocol):
+    """Where pictures, and what is known of them, outlive the process that made them."""
+
+    def write(self, name: str, content: bytes) -> str:
+        """Store under a name, whole or not at all, and return the URL; the last write stays.
+
+        A name is a relative path of plain words, such as `images/3f/3fc9.png`. Raises
+        `ImageStoreError`, and leaves no part of a file behind, also of a writer that died.
+        """
+
+    def read(self, name: str) -> bytes | None:
+        """Return what is stored under a name, None without it. Raises `ImageStoreError`."""
+
+
+@runtime_checkable
+class GeneratedItemStore(Protocol):
+    """Where the slot looks up generated items."""
+
+    def put(self, items: Iterable[GeneratedItem]) -> None:
+        """Store items; the same item again changes nothing. Raises `ItemStoreError`."""
+
+    def items(self, item_ids: Iterable[str]) -> dict[str, GeneratedItem]:
+        """Return those that are stored, by id. Raises `ItemStoreError`."""

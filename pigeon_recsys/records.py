@@ -157,11 +157,16 @@ class TokenMask:
             raise ValueError(f"{len(self.keep)} keep flags for {self.rows}x{self.columns} tokens")
 
 
+def content_hash(pixels: Pixels) -> str:
+    """Return the sha256 of a picture's shape and bytes, 64 hex digits."""
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a generated image comes from; enough to make it again."""
 
-    content_hash: str  # sha256 of the pixels, 64 hex digits
+    content_hash: str  # of the pixels
     model: str
     weights_version: str
     user_id: str
@@ -185,6 +190,18 @@ class Generation:
     pixels: Pixels
     sweep: tuple[SweepImage, ...]
     history_masks: tuple[TokenMask, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedItem:
+    """A published generation: what a feed needs to show it and to rank it."""
+
+    item_id: str
+    image: str  # URL of the picture in the image store
+    embedding: Vectors = field(compare=False)  # (D,), of the picture
+    job_key: str  # names the job it was made by, the same however often the job was tried
+    reason: str  # why it was made, e.g. `new likes`
     provenance: Provenance
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.generation.ratio_predictor import RatioPredictor
     from pigeon_recsys.ports import HistorySource
+    from pigeon_recsys.retrieval.faiss_index import FaissIndex
+    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
 
 EMBEDDER_FILE = "embedder.onnx"
 INDEX_FOLDER = "index"
@@ -45,6 +47,45 @@ def connector(kind: str, name: str) -> Any:
         raise MissingExtra(name, needed_for=f"the {name} {what}") from exc
 
 
+def build_artifacts(folder: Path, weights: Path, catalog: "DatasetFolder") -> None:
+    """Export the embedder of some weights and index a catalog's pictures with it."""
+    from pigeon_recsys.retrieval.catalog_index import index_catalog
+    from pigeon_recsys.retrieval.embedder_export import export_embedder
+    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
+
+    export_embedder(weights / "embedder.safetensors", folder / EMBEDDER_FILE)
+    index_catalog(catalog, OnnxEmbedder.load(folder / EMBEDDER_FILE)).save(folder / INDEX_FOLDER)
+
+
+def load_generator(
+    artifacts: Path, weights: Path, settings: GeneratorSettings | None = None
+) -> PigeonGenerator:
+    """Return a generator over what `build_artifacts` made.
+
+    Raises `ArtifactError` naming the first file that is missing, corrupt or made from another
+    embedder.
+    """
+    from pigeon_recsys.model.inference import PigeonModel
+
+    embedder, index = load_retrieval(artifacts)
+    predictor = _ratio_predictor(weights, settings)
+    model = PigeonModel.load(weights)
+    return PigeonGenerator(
+        model, embedder, index, settings or GeneratorSettings(), predictor=predictor
+    )
+
+
+def load_retrieval(artifacts: Path) -> "tuple[OnnxEmbedder, FaissIndex]":
+    """Return the embedder and the index that `build_artifacts` made. Raises `ArtifactError`."""
+    from pigeon_recsys.retrieval.faiss_index import FaissIndex
+    from pigeon_recsys.retrieval.index_manifest import IndexSource
+    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
+
+    embedder = OnnxEmbedder.load(artifacts / EMBEDDER_FILE)
+    source = IndexSource(embedder.weights_sha256)
+    return embedder, FaissIndex.load(artifacts / INDEX_FOLDER, expected=source)
+
+
 def wire_slot(
     artifacts: Path,
     weights: Path,
@@ -55,31 +96,18 @@ def wire_slot(
 ) -> GenerationSlot:
     """Return a slot over saved artifacts: embedder, index and ranker under `artifacts`.
 
-    Raises `ArtifactError` naming the first file that is missing, corrupt or made from another
-    embedder.
+    Raises `ArtifactError` as `load_generator` does.
     """
-    from pigeon_recsys.model.inference import PigeonModel
     from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
-    from pigeon_recsys.retrieval.faiss_index import FaissIndex
-    from pigeon_recsys.retrieval.index_manifest import IndexSource
-    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
 
-    embedder = OnnxEmbedder.load(artifacts / EMBEDDER_FILE)
-    source = IndexSource(embedder.weights_sha256)
-    index = FaissIndex.load(artifacts / INDEX_FOLDER, expected=source)
+    pigeon = load_generator(artifacts, weights, generator)
     return GenerationSlot(
         histories=histories,
         catalog=catalog,
-        embedder=embedder,
-        index=index,
-        generator=PigeonGenerator(
-            PigeonModel.load(weights),
-            embedder,
-            index,
-            generator or GeneratorSettings(),
-            predictor=_ratio_predictor(weights, generator),
-        ),
-        ranker=OnnxRanker.load(artifacts / RANKER_FILE, index),
+        embedder=pigeon.embedder,
+        index=pigeon.index,
+        generator=pigeon,
+        ranker=OnnxRanker.load(artifacts / RANKER_FILE, pigeon.index),
         settings=slot or SlotSettings(),
     )
 
@@ -88,21 +116,9 @@ def wire_generator(
     weights: Path, catalog: "DatasetFolder", settings: GeneratorSettings | None = None
 ) -> PigeonGenerator:
     """Return a generator for a catalog without artifacts: its pictures are indexed now."""
-    from pigeon_recsys.model.inference import PigeonModel
-    from pigeon_recsys.retrieval.catalog_index import index_catalog
-    from pigeon_recsys.retrieval.embedder_export import export_embedder
-    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
-
-    predictor = _ratio_predictor(weights, settings)
-    model = PigeonModel.load(weights)
     with tempfile.TemporaryDirectory() as folder:
-        exported = Path(folder) / EMBEDDER_FILE
-        export_embedder(weights / "embedder.safetensors", exported)
-        embedder = OnnxEmbedder.load(exported)
-    index = index_catalog(catalog, embedder)
-    return PigeonGenerator(
-        model, embedder, index, settings or GeneratorSettings(), predictor=predictor
-    )
+        build_artifacts(Path(folder), weights, catalog)
+        return load_generator(Path(folder), weights, settings)
 
 
 def _ratio_predictor(weights: Path, settings: GeneratorSettings | None) -> "RatioPredictor | None":

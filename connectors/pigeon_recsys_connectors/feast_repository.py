@@ -1,4 +1,4 @@
-"""Make and open a Feast feature repository that holds user histories.
+"""Make and open a Feast feature repository that holds user histories and generated items.
 
 In:  a folder, and the histories to start with.
 Out: the folder as a self-contained repository, and Feast's handle on it.
@@ -17,6 +17,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -27,14 +28,17 @@ from pigeon_recsys.errors import (
     OutputError,
     PigeonError,
     SettingsError,
+    StoreError,
 )
 from pigeon_recsys.files import atomic_path, check_writable_folder, write_bytes_atomic
 from pigeon_recsys.records import History
+from pigeon_recsys_connectors.feast_item_rows import ITEM_SCHEMA
 from pigeon_recsys_connectors.feast_rows import NO_FEATURES, ROW_SCHEMA, to_rows
 
 try:
     from feast import Entity, FeatureService, FeatureStore, FeatureView, RepoConfig
     from feast.data_source import DataSource
+    from feast.errors import FeatureViewNotFoundException
     from feast.feast_object import FeastObject
 except ModuleNotFoundError as exc:
     raise MissingExtra("feast", needed_for="the Feast history store") from exc
@@ -45,22 +49,26 @@ CONFIG = "feature_store.yaml"
 DEFINITIONS = "definitions.py"
 DATA = "data"
 OFFLINE_FILE = "histories.parquet"
+ITEM_OFFLINE_FILE = "generated_items.parquet"
 SERVICE = "slot_history"
 VIEW = "user_history"
+ITEM_VIEW = "generated_items"
 EXTRA_OF_DRIVER = {"psycopg": "postgres", "psycopg_pool": "postgres", "redis": "redis"}
 WINDOW_MARGIN = timedelta(seconds=1)  # materialization may leave out its bounds
 
 
 @contextmanager
-def vendor_errors(doing: str, folder: Path) -> Iterator[None]:
-    """Re-raise whatever Feast or a store behind it raises as `HistoryStoreError`."""
+def vendor_errors(
+    doing: str, folder: Path, error: type[StoreError] = HistoryStoreError
+) -> Iterator[None]:
+    """Re-raise whatever Feast or a store behind it raises as `error`."""
     try:
         yield
     except PigeonError:
         raise
     except Exception as exc:
-        raise HistoryStoreError(
-            f"{doing} failed in the history store {folder}: {type(exc).__name__}: {exc}. "
+        raise error(
+            f"{doing} failed in the Feast store {folder}: {type(exc).__name__}: {exc}. "
             f"Check the values and the stores that {folder / CONFIG} names; a missing table is "
             f"made by: feast -c {folder} apply"
         ) from exc
@@ -93,35 +101,57 @@ def make_repository(folder: Path, histories: Iterable[History]) -> None:
         rows = to_rows(latest_of_version.values(), time.time_ns() // 1_000_000)
         with atomic_path(folder / DATA / OFFLINE_FILE) as path:
             pq.write_table(rows, path)
+        with atomic_path(folder / DATA / ITEM_OFFLINE_FILE) as path:
+            pq.write_table(ITEM_SCHEMA.empty_table(), path)
         store = FeatureStore(repo_path=str(folder), fs_yaml_file=shipped / CONFIG)
         store.apply(_definitions(folder))
         if len(rows):
             bounds = pc.min_max(rows["event_timestamp"]).as_py()
             first, last = bounds["min"], bounds["max"]
-            store.materialize(first - WINDOW_MARGIN, last + WINDOW_MARGIN)
+            store.materialize(first - WINDOW_MARGIN, last + WINDOW_MARGIN, [VIEW])
     write_bytes_atomic(folder / CONFIG, (shipped / CONFIG).read_bytes())
 
 
 def open_repository(folder: Path) -> tuple[FeatureStore, FeatureService]:
-    """Return Feast's handle on the repository and the feature service to read.
+    """Return Feast's handle on the repository and the feature service of histories to read.
 
     Raises `ArtifactError` for a folder that is no history store or has lost its registry.
     """
-    config = folder / CONFIG
+    with _opening(folder):
+        store = _opened(folder, VIEW, ROW_SCHEMA)
+        return store, store.get_feature_service(SERVICE)
+
+
+def open_item_repository(folder: Path) -> FeatureStore:
+    """Return Feast's handle on the repository, which knows generated items.
+
+    Raises `ArtifactError` as `open_repository` does, and for one that knows histories alone.
+    """
+    with _opening(folder):
+        return _opened(folder, ITEM_VIEW, ITEM_SCHEMA)
+
+
+@contextmanager
+def _opening(folder: Path) -> Iterator[None]:
+    """Re-raise what goes wrong on opening a repository, with what makes it anew."""
     rebuild = f"FeastHistoryStore.create({str(folder)!r}, histories)"
-    if not config.is_file():
+    if not (folder / CONFIG).is_file():
         raise ArtifactError(folder, f"is no history store: it holds no {CONFIG}", rebuild=rebuild)
     try:
-        store = FeatureStore(repo_path=str(folder), fs_yaml_file=config)
-        _check_places(folder, store.config)
-        _check_features(folder, store)
-        return store, store.get_feature_service(SERVICE)
+        yield
     except PigeonError:
         raise
     except Exception as exc:
         _check_driver(folder, exc)
         fault = f"cannot be opened by Feast: {type(exc).__name__}: {exc}"
         raise ArtifactError(folder, fault, rebuild=rebuild) from exc
+
+
+def _opened(folder: Path, view: str, columns: pa.Schema) -> FeatureStore:
+    store = FeatureStore(repo_path=str(folder), fs_yaml_file=folder / CONFIG)
+    _check_places(folder, store.config)
+    _check_features(folder, store, view, columns)
+    return store
 
 
 def _clear(folder: Path) -> None:
@@ -183,14 +213,22 @@ def _check_driver(folder: Path, failure: BaseException) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-def _check_features(folder: Path, store: FeatureStore) -> None:
+def _check_features(folder: Path, store: FeatureStore, view: str, columns: pa.Schema) -> None:
     """Raise for a repository that was applied before the view had all that is written to it."""
-    known = {feature.name for feature in store.get_feature_view(VIEW).features}
-    missing = sorted(set(ROW_SCHEMA.names) - set(NO_FEATURES) - known)
-    if missing:
-        definitions = shipped_feature_repo() / DEFINITIONS
-        raise ArtifactError(
-            folder,
-            f"has definitions of an earlier version: its view {VIEW} lacks {', '.join(missing)}",
-            rebuild=f"cp {definitions} {folder} && feast -c {folder} apply",
-        )
+    try:
+        known = {field.name for field in store.get_feature_view(view).schema}
+    except FeatureViewNotFoundException:
+        if not store.list_feature_views():
+            raise  # no earlier version: the registry has lost everything
+        lack = f"they lack the view {view}"
+    else:
+        missing = sorted(set(columns.names) - set(NO_FEATURES) - known)
+        if not missing:
+            return
+        lack = f"its view {view} lacks {', '.join(missing)}"
+    definitions = shipped_feature_repo() / DEFINITIONS
+    raise ArtifactError(
+        folder,
+        f"has definitions of an earlier version: {lack}",
+        rebuild=f"cp {definitions} {folder} && feast -c {folder} apply",
+    )

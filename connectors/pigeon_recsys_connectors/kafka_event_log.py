@@ -10,18 +10,16 @@ of the poll that gave the records: by the time of the commit a worker left behin
 group, and Kafka takes offsets without a generation from anybody.
 """
 
-import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pigeon_recsys.errors import LogError, MissingExtra, PartitionsMoved
 from pigeon_recsys.streaming.event_log import NewRecord, Place, Record
 
 try:
-    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-    from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+    from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
     from kafka.errors import (
         CommitFailedError,
         FencedInstanceIdError,
@@ -33,6 +31,10 @@ try:
         UnknownMemberIdError,
     )
     from kafka.structs import OffsetAndMetadata
+
+    from pigeon_recsys_connectors.kafka_admission import check_admitted
+    from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
+    from pigeon_recsys_connectors.kafka_contents import partition_contents
 except ModuleNotFoundError as exc:
     raise MissingExtra("kafka", needed_for="the Kafka event log", library="kafka-python") from exc
 
@@ -47,9 +49,9 @@ MOVED = (
 )
 MAX_POLLED = 2000  # records of a batch
 SEND_TIMEOUT_S = 30.0
-REACH_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 3.0
 IDLE_STEP_S = 0.2
+LAG_TIMEOUT_S = 5.0
 NO_EPOCH = -1  # leader epoch of an offset; None makes kafka-python 3.0.12 wait for ever
 
 
@@ -63,36 +65,41 @@ class KafkaEventLog:
         reads: Sequence[str],
         *,
         max_polled: int = MAX_POLLED,
+        security: Mapping[str, Any] | None = None,
         consumer: Mapping[str, Any] | None = None,
         producer: Mapping[str, Any] | None = None,
     ) -> None:
-        """Join the group. `consumer` and `producer` hold kafka-python settings, security too.
+        """Join the group. The mappings hold kafka-python settings; `security` is for all clients.
 
-        Raises `LogError` when no broker answers.
+        Raises `LogError` when no broker answers or lets this client in.
         """
+        self._client_settings = {"bootstrap_servers": bootstrap, **(security or {})}
         self._producer_settings = {
-            "bootstrap_servers": bootstrap,
+            **self._client_settings,
             "transactional_id": f"{group}-{uuid.uuid4().hex}",
             **(producer or {}),
         }
         settings = {
-            "bootstrap_servers": bootstrap,
+            **self._client_settings,
             "group_id": group,
             "isolation_level": "read_committed",
             "auto_offset_reset": "earliest",
             "enable_auto_commit": False,
             "max_poll_records": max_polled,
-            "partition_assignment_strategy": [CooperativeStickyAssignor],
+            "partition_assignment_strategy": [CopartitioningAssignor],
             **(consumer or {}),
         }
-        check_reachable(bootstrap)
+        check_admitted(bootstrap, security)
         try:
             self._consumer = KafkaConsumer(**settings)
             self._producer = self._new_producer()
         except KafkaError as exc:
             raise LogError(f"no Kafka broker answers at {bootstrap}: {exc!r}") from exc
-        self._consumer.subscribe(list(reads))
+        self._tenures = _Tenures()
+        self._consumer.subscribe(list(reads), listener=self._tenures)
+        self._open: dict[Place, tuple[int, int]] = {}  # polled, not committed: from, up to
         self._membership = self._consumer.group_metadata()
+        self._done: dict[TopicPartition, tuple[int, int]] = {}  # tenure, and what it committed
 
     def poll(self, timeout_s: float) -> list[Record]:
         """Return records, in order within each partition; none once the time is up."""
@@ -101,6 +108,9 @@ class KafkaEventLog:
             self._membership = self._consumer.group_metadata()
         except KafkaError as exc:
             raise LogError(f"polling failed: {exc!r}") from exc
+        for place, records in polled.items():
+            start, _ = self._open.get(place, (records[0].offset, 0))
+            self._open[place] = start, records[-1].offset + 1
         return [
             Record(
                 each.topic, each.partition, each.offset, each.key, each.value, tuple(each.headers)
@@ -113,11 +123,12 @@ class KafkaEventLog:
         """Write records and mark partitions as read in one transaction, or do neither."""
         if self._membership.generation_id < 0:
             raise PartitionsMoved("this worker is in no generation of its group")
-        offsets = {
-            TopicPartition(*place): OffsetAndMetadata(offset, "", NO_EPOCH)
-            for place, offset in read.items()
-        }
         try:
+            marks = {TopicPartition(*place): offset for place, offset in read.items()}
+            offsets = {
+                place: OffsetAndMetadata(offset, "", NO_EPOCH)
+                for place, offset in (marks or self._marked()).items()
+            }
             self._producer.begin_transaction()
             sent = [
                 self._producer.send(
@@ -138,9 +149,40 @@ class KafkaEventLog:
             is_moved = isinstance(exc, MOVED)
             kind = PartitionsMoved if is_moved else LogError
             raise kind(f"a transaction of {len(new)} records failed: {exc!r}") from exc
+        for place, offset in marks.items():
+            self._done[place] = self._tenures.number.get(place, 0), offset
+        for place, offset in read.items():
+            _, end = self._open.pop(place, (0, 0))
+            if offset < end:
+                self._open[place] = offset, end
+
+    def held(self) -> dict[Place, int]:
+        """Return the partitions this worker has, each with the number of its tenure."""
+        return {
+            (place.topic, place.partition): self._tenures.number[place]
+            for place in self._consumer.assignment()
+            if place in self._tenures.number
+        }
+
+    def contents(self, topic: str, partitions: Collection[int]) -> Iterator[Record]:
+        """Yield all committed records of some partitions, in order within each."""
+        return partition_contents(self._client_settings, topic, partitions)
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has."""
+        try:
+            numbers = self._consumer.partitions_for_topic(topic)
+        except KafkaError as exc:
+            raise LogError(f"asking for the partitions of {topic} failed: {exc!r}") from exc
+        if not numbers:
+            raise LogError(
+                f"there is no topic {topic!r}. Make it with: pigeon-recsys stream topics"
+            )
+        return len(numbers)
 
     def rewind(self) -> None:
         """Go back to what is committed, in every partition this worker has."""
+        self._open.clear()
         try:
             for place in self._consumer.assignment():
                 committed = self._consumer.committed(place)
@@ -150,6 +192,30 @@ class KafkaEventLog:
                     self._consumer.seek(place, committed)
         except KafkaError as exc:
             raise LogError(f"going back to the committed offsets failed: {exc!r}") from exc
+
+    def lag(self) -> dict[Place, int]:
+        """Return how many records wait; asks the brokers, for `LAG_TIMEOUT_S` at most.
+
+        Counted from the position, which passes what transactions leave behind in a partition, and
+        the committed offset does not.
+        """
+        places = self._consumer.assignment()
+        self._open = {place: each for place, each in self._open.items() if place in places}
+        if not places:
+            return {}
+        timeout_ms = round(LAG_TIMEOUT_S * 1000)
+        try:
+            ends = self._consumer.end_offsets(list(places), timeout_ms=timeout_ms)
+            starts = {place: self._consumer.position(place, timeout_ms) for place in places}
+        except KafkaError as exc:
+            raise LogError(f"asking where the partitions end failed: {exc!r}") from exc
+        for place, (start, _) in self._open.items():
+            starts[place] = start
+        return {
+            (place.topic, place.partition): max(0, ends[place] - start)
+            for place, start in starts.items()
+            if start is not None  # the group's offset has not been told yet
+        }
 
     def idle(self, seconds: float) -> None:
         """Wait with all partitions paused, polling so that the group keeps this worker."""
@@ -166,6 +232,19 @@ class KafkaEventLog:
         self._producer.close(timeout=CLOSE_TIMEOUT_S)
         self._consumer.close(autocommit=False, timeout_ms=round(CLOSE_TIMEOUT_S * 1000))
 
+    def _marked(self) -> dict[TopicPartition, int]:
+        """Return how far one partition of this worker's has been read: what fences a transaction.
+
+        The broker checks the group's generation only where offsets are among what is committed.
+        """
+        place = min(self._consumer.assignment(), default=None)
+        if place is None:
+            raise PartitionsMoved("this worker has no partition")
+        tenure = self._tenures.number[place]
+        if self._done.get(place, (None,))[0] != tenure:
+            self._done[place] = tenure, self._consumer.committed(place) or 0
+        return {place: self._done[place][1]}
+
     def _abort(self) -> None:
         """Abort the transaction; a producer that cannot is replaced, and its transaction lapses."""
         try:
@@ -180,15 +259,20 @@ class KafkaEventLog:
         return producer
 
 
-def check_reachable(bootstrap: str) -> None:
-    """Raise `LogError` where nothing listens: a client that fails to connect leaves threads."""
-    faults = []
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=REACH_TIMEOUT_S).close()
-        except (OSError, ValueError) as exc:
-            faults.append(f"{address}: {exc}")
-        else:
-            return
-    raise LogError(f"no Kafka broker answers at {'; '.join(faults)}. Check the address.")
+class _Tenures(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Numbers the times that partitions were given to this worker."""
+
+    def __init__(self) -> None:
+        self.number: dict[TopicPartition, int] = {}
+        self._count = 0
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._count += 1
+        self.number.update(dict.fromkeys(assigned, self._count))
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        for place in revoked:
+            self.number.pop(place, None)
+
+    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        self.on_partitions_revoked(lost)

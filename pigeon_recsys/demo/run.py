@@ -26,10 +26,10 @@ from pigeon_recsys.progress import track
 from pigeon_recsys.records import Reference, Slate, SlotRequest
 from pigeon_recsys.slot import GenerationSlot
 from pigeon_recsys.wiring import (
-    EMBEDDER_FILE,
     INDEX_FOLDER,
     RANKER_FILE,
     SHIPPED_WEIGHTS,
+    build_artifacts,
     history_store_type,
     wire_slot,
 )
@@ -86,7 +86,7 @@ def run_demo(settings: DemoSettings) -> DemoReport:
             settings.out / "feature_repo", dataset.histories()
         )
     with watch.stage("image embeddings and FAISS index"):
-        _build_index(settings.out, weights, dataset)
+        build_artifacts(settings.out, weights, dataset)
     with watch.stage("ranker: TorchRec to ONNX"):
         _build_ranker(settings, dataset)
     with watch.stage("load"):
@@ -121,15 +121,6 @@ def _weights(settings: DemoSettings, dataset: DatasetFolder) -> Path:
     run = settings.out.parent / "models" / f"{dataset.name}-{dataset.fingerprint[:8]}"
     run_all(load_recipe(f"quick-{dataset.task}"), dataset, run)
     return run
-
-
-def _build_index(out: Path, weights: Path, dataset: DatasetFolder) -> None:
-    from pigeon_recsys.retrieval.catalog_index import index_catalog
-    from pigeon_recsys.retrieval.embedder_export import export_embedder
-    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
-
-    export_embedder(weights / "embedder.safetensors", out / EMBEDDER_FILE)
-    index_catalog(dataset, OnnxEmbedder.load(out / EMBEDDER_FILE)).save(out / INDEX_FOLDER)
 
 
 def _build_ranker(settings: DemoSettings, dataset: DatasetFolder) -> None:

@@ -7,7 +7,7 @@ Out: generations, each with its sweep, masks and provenance.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ from pigeon_recsys.records import (
     Provenance,
     SweepImage,
     TokenMask,
+    content_hash,
 )
 
 if TYPE_CHECKING:
@@ -89,6 +90,12 @@ class PigeonGenerator:
                 "a predicted reference-mask ratio needs a ratio predictor, got none. "
                 f"Train one with: {REBUILD}"
             )
+
+    @property
+    def version(self) -> str:
+        """The weights, and all settings that pixels depend on."""
+        settings = repr(replace(self.settings, batch_size=1))
+        return f"{self.model.version}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task, in order. Raises `GenerationError`."""
@@ -187,8 +194,3 @@ class PigeonGenerator:
             checks_passed=checks,
             created_ms=self.clock_ms(),
         )
-
-
-def content_hash(pixels: Pixels) -> str:
-    """Return the sha256 of a picture's shape and bytes, 64 hex digits."""
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()

@@ -6,31 +6,57 @@ Out: a record for the dead-letter topic: the same key and value, and headers tha
 """
 
 import traceback
+from collections.abc import Mapping
 
-from pigeon_recsys.errors import EventError
+from pigeon_recsys.errors import (
+    EventError,
+    GenerationError,
+    GenerationTimeout,
+    UnknownItem,
+    UnknownUser,
+)
 from pigeon_recsys.streaming.event_log import NewRecord, Record
 
 SUFFIX = ".dead-letters"
 REASON, ERROR, STACK = "reason", "error", "stack"
-SOURCE = "source"  # topic/partition/offset
+SOURCE = "source"  # topic/partition/offset; the topic alone of a request that was read
 ATTEMPTS = "attempts"  # how often the record has been tried and failed
-UNEXPECTED = "failed"  # the reason of an error that is no fault of the event's
 MAX_STACK = 4_000  # characters
+UNEXPECTED = "failed"  # the reason of an error that has no word of its own
+REASONS: Mapping[type[Exception], str] = {
+    GenerationTimeout: "timeout",
+    GenerationError: "generation",
+    UnknownItem: "unknown-item",
+    UnknownUser: "unknown-user",
+}
+
+
+def reason_of(error: Exception) -> str:
+    """Return a word to count by."""
+    return error.reason if isinstance(error, EventError) else REASONS.get(type(error), UNEXPECTED)
 
 
 def dead_letter(record: Record, error: Exception) -> NewRecord:
     """Return what goes to the dead-letter topic of the record's topic."""
-    reason = error.reason if isinstance(error, EventError) else UNEXPECTED
-    stack = "".join(traceback.format_exception(error))[-MAX_STACK:]
-    told = {
-        REASON: reason,
-        ERROR: str(error),
-        STACK: stack,
-        SOURCE: f"{record.topic}/{record.partition}/{record.offset}",
-        ATTEMPTS: str(attempts(record) + 1),
-    }
-    headers = tuple((name, text.encode(errors="replace")) for name, text in told.items())
+    source = f"{record.topic}/{record.partition}/{record.offset}"
+    headers = _headers(error, source, attempts(record) + 1)
     return NewRecord(record.topic + SUFFIX, record.key, record.value, headers=headers)
+
+
+def failed_request(topic: str, key: bytes, value: bytes, error: Exception) -> NewRecord:
+    """Return a dead letter for a request that was read and could not be answered."""
+    return NewRecord(topic + SUFFIX, key, value, headers=_headers(error, topic, 1))
+
+
+def _headers(error: Exception, source: str, count: int) -> tuple[tuple[str, bytes], ...]:
+    told = {
+        REASON: reason_of(error),
+        ERROR: str(error),
+        STACK: "".join(traceback.format_exception(error))[-MAX_STACK:],
+        SOURCE: source,
+        ATTEMPTS: str(count),
+    }
+    return tuple((name, text.encode(errors="replace")) for name, text in told.items())
 
 
 def replayed(letter: Record) -> NewRecord:

@@ -4,7 +4,7 @@ A connector supplies it (Kafka: consumer group and transactional producer in one
 states what it needs. `pigeon_recsys.testing` has a log in memory and the contract test.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -45,15 +45,39 @@ class EventLog(Protocol):
         over inside this call alone. Raises `LogError`.
         """
 
+    def held(self) -> dict[Place, int]:
+        """Return the partitions this worker has since the last poll, and each one's tenure.
+
+        A tenure is another number whenever the partition was given up or lost in between.
+        """
+
+    def contents(self, topic: str, partitions: Collection[int]) -> Iterator[Record]:
+        """Yield all that committed transactions wrote to partitions, in order within each.
+
+        What transactions of former owners of the partitions held have written is among it.
+        Raises `LogError`.
+        """
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has. Raises `LogError` without it."""
+
     def commit(self, read: Mapping[Place, int], new: Sequence[NewRecord]) -> None:
         """In one transaction, write records and mark partitions as read up to the offsets.
 
-        All of it or nothing: raises `PartitionsMoved` where a partition is another worker's by
-        now, `LogError` where the log fails; the caller then calls `rewind`.
+        All of it or nothing, and by an owner of its partitions alone, also where nothing was read.
+        Raises `PartitionsMoved` where a partition is another worker's by now, `LogError` where the
+        log fails; the caller then calls `rewind`.
         """
 
     def rewind(self) -> None:
         """Forget what was polled since the last commit: it is polled again."""
+
+    def lag(self) -> dict[Place, int]:
+        """Return how many records of each partition this worker has are not committed as read.
+
+        What open transactions hide is not counted; what a log keeps beside the records may be,
+        until it is polled past. Raises `LogError`.
+        """
 
     def idle(self, seconds: float) -> None:
         """Wait without reading, and stay a member of the group."""

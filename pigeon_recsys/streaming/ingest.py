@@ -18,17 +18,19 @@ the store alone cannot tell what the changelog has not seen.
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pigeon_recsys.errors import EventError, HistoryStoreError, PartitionsMoved
+from pigeon_recsys.errors import EventError, HistoryStoreError, LogError, PartitionsMoved
 from pigeon_recsys.history.events import HistoryEvent
 from pigeon_recsys.history.state import DEFAULT_CAPACITY, HistoryState
 from pigeon_recsys.ports import HistoryStateStore
 from pigeon_recsys.streaming.dead_letters import dead_letter
-from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
-from pigeon_recsys.streaming.interaction_messages import EventReader
+from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Place, Record, read_up_to
+from pigeon_recsys.streaming.messages import MessageReader
+from pigeon_recsys.streaming.observation import HISTORY_STORE, SILENT, Observer
 from pigeon_recsys.streaming.topics import HISTORIES
 
 logger = logging.getLogger(__name__)
@@ -71,26 +73,35 @@ class HistoryIngest:
         self,
         log: EventLog,
         store: HistoryStateStore,
-        reader: EventReader,
+        reader: MessageReader[HistoryEvent],
         settings: IngestSettings | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self._log = log
         self._store = store
         self._reader = reader
         self._settings = settings or IngestSettings()
+        self._observer = observer
         self._failures = 0  # in a row
 
     def step(self) -> Ingested:
         """Read a batch and finish it; where the store or the log refuses, wait and rewind."""
         records = self._log.poll(self._settings.poll_s)
-        if not records:
-            return Ingested()
+        done = self._finish_or_rewind(records) if records else Ingested()
+        self._observer.stepped(self._log.lag)
+        return done
+
+    def _finish_or_rewind(self, records: Sequence[Record]) -> Ingested:
         try:
             done = self._finish(records)
         except PartitionsMoved as moved:
             logger.info("the batch is another worker's now: %s", moved)
+            self._observer.log_failed("moved")
             self._log.rewind()
             return Ingested()
+        except LogError:
+            self._observer.log_failed("failed")
+            raise
         except HistoryStoreError as failed:
             self._back_off(failed)
             return Ingested()
@@ -98,32 +109,45 @@ class HistoryIngest:
         return done
 
     def _finish(self, records: Sequence[Record]) -> Ingested:
-        read, letters = self._read(records)
-        states = self._merged(read)
+        started = time.monotonic()
+        self._observer.polled((record.topic, record.partition) for record in records)
+        events, unusable = self._read(records)
+        states = self._merged(events)
         num_changed = self._store.join(states)
+        self._observer.store_worked(HISTORY_STORE)
         partition_of = {record.key: record.partition for record in records}
         topic = self._settings.changelog
         changelog = [
             NewRecord(topic, key := state.user_id.encode(), state.to_bytes(), partition_of[key])
             for state in states
         ]
-        self._log.commit(read_up_to(records), [*changelog, *letters])
+        letters = [dead_letter(record, fault) for record, fault in unusable]
+        self._commit(read_up_to(records), [*changelog, *letters])
+        for record, fault in unusable:
+            self._observer.dead_letter(record.topic, fault.reason)
+        times_ms = (event.at_ms for of_user in events.values() for event in of_user)
+        self._observer.batch_finished(time.monotonic() - started, times_ms, num_changed)
         return Ingested(len(records), len(letters), num_changed)
+
+    def _commit(self, read: Mapping[Place, int], new: Sequence[NewRecord]) -> None:
+        started = time.monotonic()
+        self._log.commit(read, new)
+        self._observer.transaction(time.monotonic() - started, read)
 
     def _read(
         self, records: Iterable[Record]
-    ) -> tuple[Mapping[str, list[HistoryEvent]], list[NewRecord]]:
-        """Return the events by user, and a dead letter for each record that is none."""
+    ) -> tuple[Mapping[str, list[HistoryEvent]], list[tuple[Record, EventError]]]:
+        """Return the events by user, and the records that are none, each with its fault."""
         events: dict[str, list[HistoryEvent]] = defaultdict(list)
-        letters = []
+        unusable = []
         for record in records:
             try:
                 event = self._reader.read(record.key, record.value)
             except EventError as fault:
-                letters.append(dead_letter(record, fault))
+                unusable.append((record, fault))
             else:
                 events[event.user_id].append(event)
-        return events, letters
+        return events, unusable
 
     def _merged(self, events: Mapping[str, list[HistoryEvent]]) -> list[HistoryState]:
         """Return the state of every user who has events, with them."""
@@ -139,5 +163,7 @@ class HistoryIngest:
         seconds = min(seconds, self._settings.longest_wait_s)
         self._failures += 1
         logger.warning("the store failed, next try in %.1f s: %s", seconds, failed)
+        self._observer.store_failed(HISTORY_STORE)
         self._log.rewind()
         self._log.idle(seconds)
+        self._observer.waited(seconds)

@@ -4,14 +4,25 @@ SIGTERM and Ctrl-C end it after the batch in hand: within one poll, or one store
 transaction. A second signal ends the process at once; nothing is lost by that either.
 """
 
+import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
+from pigeon_recsys.errors import LogError
+from pigeon_recsys.streaming.event_log import EventLog
+from pigeon_recsys.streaming.observation import SILENT, Observer
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 0.5  # for a log that failed; doubled each time
+LONGEST_WAIT_S = 15.0
+
+Log = TypeVar("Log", bound=EventLog)
 Done = TypeVar("Done")  # false where nothing was done
 
 
@@ -45,6 +56,37 @@ def run_steps(
             yield done
         elif idle_s is not None and time.monotonic() - last_work >= idle_s:
             return
+
+
+def work_on_log(
+    open_log: Callable[[], Log],
+    step_on: Callable[[Log], Callable[[], Done]],
+    stop: threading.Event,
+    idle_s: float | None = None,
+    observer: Observer = SILENT,
+) -> Iterator[Done]:
+    """Make steps on a log; where it fails, open it anew after a wait, as often as it takes.
+
+    `step_on` makes a worker, which starts from what the log says. The first opening must succeed:
+    a wrong address is no failure that passes.
+    """
+    was_open, wait_s = False, FIRST_WAIT_S
+    while not stop.is_set():
+        try:
+            with closing(open_log()) as log:
+                step, was_open = step_on(log), True
+                for done in run_steps(step, stop, idle_s):
+                    wait_s = FIRST_WAIT_S
+                    yield done
+                return
+        except LogError as exc:
+            if not was_open:
+                raise
+            logger.warning("the log failed, next try in %.1f s: %s", wait_s, exc)
+            observer.log_failed("failed")
+            observer.waited(wait_s)
+            stop.wait(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

@@ -12,9 +12,16 @@ from pigeon_recsys.streaming.dead_letters import SUFFIX
 
 EVENTS = "interactions"
 HISTORIES = "histories"
+REQUESTS = "generation-requests"
+GENERATED = "generated-items"
+STATE = "generation-state"
+EXPOSURES = "exposures"
 DAY_MS = 86_400_000
+COMPACTED = {"cleanup.policy": "compact"}  # the newest record of every user stays
 EVENTS_KEPT_DAYS = 7  # long enough to process a bad day again
 LETTERS_KEPT_DAYS = 30
+ITEMS_KEPT_DAYS = 90  # from then on, who reads the topic anew does not learn of an item
+EXPOSURES_KEPT_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,34 @@ class Topic:
     configs: Mapping[str, str] = field(default_factory=dict)
 
 
-def ingest_topics(
-    num_partitions: int, events: str = EVENTS, histories: str = HISTORIES
-) -> list[Topic]:
-    """Return the topics that ingest reads and writes."""
+@dataclass(frozen=True)
+class TopicNames:
+    """What the topics are called here."""
+
+    events: str = EVENTS
+    histories: str = HISTORIES
+    requests: str = REQUESTS
+    generated: str = GENERATED
+    state: str = STATE
+    exposures: str = EXPOSURES
+
+
+def streaming_topics(num_partitions: int, names: TopicNames) -> list[Topic]:
+    """Return all topics that workers read and write."""
+    keyed = {
+        names.events: _kept(EVENTS_KEPT_DAYS),
+        names.histories: COMPACTED,
+        names.requests: _kept(EVENTS_KEPT_DAYS),
+        names.generated: _kept(ITEMS_KEPT_DAYS),
+        names.state: COMPACTED,
+        names.exposures: _kept(EXPOSURES_KEPT_DAYS),
+    }
+    read = (names.events, names.histories, names.requests, names.generated)
     return [
-        Topic(events, num_partitions, {"retention.ms": str(EVENTS_KEPT_DAYS * DAY_MS)}),
-        Topic(events + SUFFIX, 1, {"retention.ms": str(LETTERS_KEPT_DAYS * DAY_MS)}),
-        Topic(histories, num_partitions, {"cleanup.policy": "compact"}),
+        *(Topic(name, num_partitions, configs) for name, configs in keyed.items()),
+        *(Topic(name + SUFFIX, 1, _kept(LETTERS_KEPT_DAYS)) for name in read),
     ]
+
+
+def _kept(days: int) -> dict[str, str]:
+    return {"retention.ms": str(days * DAY_MS)}

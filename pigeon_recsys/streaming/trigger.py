@@ -7,7 +7,7 @@ Out: now, later (and when to ask again), or not at all, with the reason.
     new likes        `min_new_likes` or more since the last image     priority 1
     taste drift      taste has moved by `min_drift` since then        priority 0
 
-Many events make one job: a demand only grows until the job starts. Nothing here reads a clock, a
+Many events make one job: a demand is kept until the job starts. Nothing here reads a clock, a
 store or a random number, so a replay of the same events makes the same decisions.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.records import Reference
+from pigeon_recsys.streaming.generation_requests import GenerationRequest
 
 DAY_MS = 86_400_000  # days are UTC's
 
@@ -46,23 +46,24 @@ class TriggerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What has happened to a user since the last image, and what was made today."""
+    """What has happened to a user since the last image was started, and what was made today."""
 
     new_likes: int = 0
     drift: float = 0.0
-    request: Reference | None = None  # the newest one; its image shows what was asked for last
+    request: GenerationRequest | None = None  # the newest; its image shows what was asked for last
     last_start_ms: int | None = None
     starts_today: int = 0
 
     def with_history(self, *, new_likes: int, drift: float) -> "Demand":
-        """Return the demand after a change of the history; `drift` is since the last image."""
+        """Return the demand under a history; both count from the last image on."""
         if new_likes < 0:
             raise ValueError(f"new_likes must not be negative, got {new_likes}")
-        return replace(self, new_likes=self.new_likes + new_likes, drift=drift)
+        return replace(self, new_likes=new_likes, drift=drift)
 
-    def with_request(self, reference: Reference) -> "Demand":
-        """Return the demand after somebody asked for an image."""
-        return replace(self, request=reference)
+    def with_request(self, request: GenerationRequest) -> "Demand":
+        """Return the demand after somebody asked for an image; the newest request counts."""
+        is_newer = self.request is None or request.order > self.request.order
+        return replace(self, request=request) if is_newer else self
 
     def started(self, now_ms: int) -> "Demand":
         """Return what is left once a job starts: nothing but the count of the day."""

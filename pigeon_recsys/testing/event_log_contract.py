@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pigeon_recsys.errors import LogError
-from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
+from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Place, Record, read_up_to
 
 EVENTS, RESULTS = "events", "results"
 MAX_POLLS = 60
@@ -106,6 +106,64 @@ class EventLogContract(ABC):
         assert [record.value for record in self.read_all(topics[RESULTS])] == [b"good"]
         log.close()
 
+    def test_it_holds_the_same_partitions_of_all_its_topics(self) -> None:
+        topics = self.make_topics({EVENTS: 3, RESULTS: 3})
+        log = self.make_log([topics[EVENTS], topics[RESULTS]])
+        held = held_by(log, 6)
+        assert set(held) == {(topic, n) for topic in topics.values() for n in range(3)}
+        log.poll(POLL_S)
+        assert log.held() == held, "a tenure lasts"
+        log.close()
+
+    def test_contents_are_all_that_was_committed(self) -> None:
+        topics = self.make_topics({EVENTS: 2, RESULTS: 2})
+        events, results = topics[EVENTS], topics[RESULTS]
+        self.write([NewRecord(results, b"k", str(n).encode(), partition=n % 2) for n in range(4)])
+        log = self.make_log([events])
+        held_by(log, 2)
+        log.commit({}, [NewRecord(results, b"k", b"4", partition=0)])
+        with pytest.raises(LogError):
+            log.commit(
+                {}, [NewRecord(results, b"k", b"x", 0), NewRecord("no-such-topic", b"", b"")]
+            )
+        found = list(log.contents(results, [0]))
+        assert [(r.partition, r.value) for r in found] == [(0, b"0"), (0, b"2"), (0, b"4")]
+        both = [record.value for record in log.contents(results, [0, 1])]
+        assert sorted(both, key=str) == [b"0", b"1", b"2", b"3", b"4"]
+        assert list(log.contents(events, [0, 1])) == []
+        assert list(log.contents(results, [])) == []
+        log.close()
+
+    def test_partitions_are_counted(self) -> None:
+        topics = self.make_topics({EVENTS: 3})
+        log = self.make_log([topics[EVENTS]])
+        assert log.num_partitions(topics[EVENTS]) == 3
+        with pytest.raises(LogError, match="no-such-topic"):
+            log.num_partitions("no-such-topic")
+        log.close()
+
+    def test_lag_is_what_is_not_committed_as_read(self) -> None:
+        topics = self.make_topics({EVENTS: 2, RESULTS: 1})
+        events, results = topics[EVENTS], topics[RESULTS]
+        self.write([NewRecord(events, b"k", b"1", partition=0) for _ in range(3)])
+        log = self.make_log([events, results])
+        polled = polled_from(log, 3)
+        assert log.lag() == {(events, 0): 3, (events, 1): 0, (results, 0): 0}
+        log.commit(read_up_to(polled[:2]), [])
+        assert log.lag()[events, 0] == 1
+        log.rewind()
+        assert log.lag()[events, 0] == 1
+        log.commit(read_up_to(polled_from(log, 1)), [NewRecord(results, b"k", b"result")])
+        polled = polled_from(log, 1)
+        assert log.lag()[results, 0] >= 1
+        log.commit(read_up_to(polled), [])
+        for _ in range(MAX_POLLS):
+            if not any(log.lag().values()):
+                break
+            assert log.poll(POLL_S) == []
+        assert not any(log.lag().values()), "the mark that ends a transaction is no record"
+        log.close()
+
     def test_nothing_is_read_or_lost_while_idle(self) -> None:
         topics = self.make_topics({EVENTS: 2})
         log = self.make_log([topics[EVENTS]])
@@ -113,6 +171,15 @@ class EventLogContract(ABC):
         log.idle(1.0)
         assert sorted(record.partition for record in polled_from(log, 2)) == [0, 1]
         log.close()
+
+
+def held_by(log: EventLog, count: int) -> dict[Place, int]:
+    """Poll until the log has so many partitions, and return them; what comes is not wanted."""
+    for _ in range(MAX_POLLS):
+        log.poll(POLL_S)
+        if len(held := log.held()) >= count:
+            return held
+    raise AssertionError(f"{len(held)} partitions after {MAX_POLLS} polls, {count} expected")
 
 
 def polled_from(log: EventLog, count: int) -> list[Record]:

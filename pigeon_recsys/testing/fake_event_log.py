@@ -6,7 +6,7 @@ log = FakeEventLog(topics, ["interactions"])
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pigeon_recsys.errors import LogError, PartitionsMoved
 from pigeon_recsys.streaming.event_log import NewRecord, Place, Record
@@ -64,6 +64,7 @@ class FakeEventLog:
         self._topics = topics
         self._reads = list(reads)
         self._position: dict[Place, int] = {}
+        self.tenure = 0  # raise it to stand for partitions lost and regained
         self.idled_s: list[float] = []  # every wait asked for
         topics.owner = self
         self.rewind()
@@ -80,6 +81,24 @@ class FakeEventLog:
             polled += found
         return polled
 
+    def held(self) -> dict[Place, int]:
+        """Return all partitions, or none."""
+        if self._topics.owner is not self:
+            return {}
+        return dict.fromkeys(self._topics.places(self._reads), self.tenure)
+
+    def contents(self, topic: str, partitions: Collection[int]) -> Iterator[Record]:
+        """Yield all records of some partitions."""
+        for partition in partitions:
+            yield from self._topics.of((topic, partition))
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has."""
+        count = len(self._topics.places([topic]))
+        if not count:
+            raise LogError(f"there is no topic {topic!r}")
+        return count
+
     def commit(self, read: Mapping[Place, int], new: Sequence[NewRecord]) -> None:
         """Write and mark as read, or raise and do neither."""
         if self._topics.owner is not self:
@@ -91,6 +110,15 @@ class FakeEventLog:
         """Go back to what is committed."""
         self._position = {
             place: self._topics.committed.get(place, 0)
+            for place in self._topics.places(self._reads)
+        }
+
+    def lag(self) -> dict[Place, int]:
+        """Return what is not committed as read."""
+        if self._topics.owner is not self:
+            return {}
+        return {
+            place: len(self._topics.of(place)) - self._topics.committed.get(place, 0)
             for place in self._topics.places(self._reads)
         }
 

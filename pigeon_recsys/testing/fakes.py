@@ -32,10 +32,12 @@ from pigeon_recsys.records import (
     SweepImage,
     TokenMask,
     Vectors,
+    content_hash,
 )
 
 STYLES = ("flat", "outline")
 CONCEPTS = ("cat", "dog", "cake", "rocket", "tree")
+FAKE_VERSION = "fake-1"
 FAKE_TIME_MS = 1_735_689_600_000  # 2025-01-01, so that provenance is the same every run
 
 
@@ -200,6 +202,11 @@ class FakeGenerator:
         self._side = side
         self._fails_for = frozenset(fails_for)
 
+    @property
+    def version(self) -> str:
+        """One name: it never changes."""
+        return FAKE_VERSION
+
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task, in order."""
         return [self._generation(task) for task in tasks]
@@ -208,19 +215,19 @@ class FakeGenerator:
         if task.user_id in self._fails_for:
             raise GenerationError(f"the fake generator fails for user {task.user_id!r}")
         pixels = self._mean_picture(task)
-        content_hash = hashlib.sha256(pixels.tobytes()).hexdigest()
+        digest = content_hash(pixels)
         history_ids = tuple(image.item_id for image in task.history)
         return Generation(
-            item_id=f"gen-{content_hash[:16]}",
+            item_id=f"gen-{digest[:16]}",
             pixels=pixels,
             sweep=(SweepImage(0.5, pixels, history_score=1.0, reference_score=1.0, score=1.0),),
             history_masks=tuple(
                 TokenMask(item_id, 2, 2, (True, True, True, False)) for item_id in history_ids
             ),
             provenance=Provenance(
-                content_hash=content_hash,
+                content_hash=digest,
                 model="fake",
-                weights_version="fake-1",
+                weights_version=FAKE_VERSION,
                 user_id=task.user_id,
                 history_hash=task.history_hash,
                 history_item_ids=history_ids,
@@ -241,7 +248,7 @@ class FakeGenerator:
             pictures.append(task.reference_pixels)
         grey = np.full((1, 1, 3), 128, np.uint8)
         shown = [_nearest(pixels, self._side) for pixels in pictures or [grey]]
-        noise = np.random.default_rng(task.seed).integers(-8, 9, (self._side, self._side, 3))
+        noise = np.random.default_rng(task.seed).integers(-32, 33, (self._side, self._side, 3))
         pixels: Pixels = np.clip(np.mean(shown, axis=0) + noise, 0, 255).astype(np.uint8)
         return pixels
 

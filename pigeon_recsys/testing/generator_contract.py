@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pigeon_recsys.ports import ImageGenerator
-from pigeon_recsys.records import GenerationTask, HistoryImage, Reference
+from pigeon_recsys.records import GenerationTask, HistoryImage, Reference, content_hash
 from pigeon_recsys.testing.fakes import FakeCatalog
 
 SIDE = 24  # pixels of the pictures given
@@ -48,6 +48,10 @@ class ImageGeneratorContract(ABC):
     def test_it_has_the_methods_of_the_port(self, generator: ImageGenerator) -> None:
         assert isinstance(generator, ImageGenerator)
 
+    def test_it_has_a_version(self, generator: ImageGenerator) -> None:
+        assert generator.version
+        assert generator.version == self.make_generator().version
+
     def test_each_task_gets_its_generation_in_order(self, generator: ImageGenerator) -> None:
         tasks = [make_task(seed=1), replace(make_task(seed=2), user_id="bob")]
         made = generator.generate(tasks)
@@ -66,6 +70,10 @@ class ImageGeneratorContract(ABC):
         assert made.pixels.dtype == np.uint8
         assert made.pixels.ndim == 3
         assert made.pixels.shape[2] == 3
+
+    def test_provenance_names_the_pixels(self, generator: ImageGenerator) -> None:
+        (made,) = generator.generate([make_task()])
+        assert made.provenance.content_hash == content_hash(made.pixels)
 
     def test_the_picture_is_one_of_the_sweep(self, generator: ImageGenerator) -> None:
         (made,) = generator.generate([make_task()])

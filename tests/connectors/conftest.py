@@ -22,6 +22,7 @@ from tests.connectors.servers import (
 
 SETTINGS = "feature_store.yaml"
 TABLE = "pigeon_user_history"  # of the online store in Postgres
+ITEM_TABLE = "pigeon_generated_items"
 
 
 @pytest.fixture(scope="session")
@@ -109,5 +110,5 @@ def postgres_repository(
 def on_postgres(postgres: Postgres, postgres_repository: Path) -> Path:
     """The repository on Postgres, emptied."""
     with postgres.connect() as connection:
-        connection.execute(f"TRUNCATE {TABLE}")
+        connection.execute(f"TRUNCATE {TABLE}, {ITEM_TABLE}")
     return postgres_repository

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from pigeon_recsys.streaming.ingest import HistoryIngest, IngestSettings
-from pigeon_recsys.streaming.interaction_messages import EventReader, JsonEvents
+from pigeon_recsys.streaming.interaction_messages import JsonEvents
+from pigeon_recsys.streaming.messages import MessageReader
 from pigeon_recsys_connectors.feast_history import FeastHistoryStore
 from pigeon_recsys_connectors.kafka_event_log import KafkaEventLog
 
@@ -20,7 +21,7 @@ def main(bootstrap: str, group: str, events: str, changelog: str, folder: str) -
     log = KafkaEventLog(bootstrap, group, [events], max_polled=BATCH, consumer=QUICK)
     store = FeastHistoryStore.open(Path(folder))
     settings = IngestSettings(changelog=changelog, poll_s=0.2)
-    worker = HistoryIngest(log, store, EventReader(JsonEvents()), settings)
+    worker = HistoryIngest(log, store, MessageReader(JsonEvents()), settings)
     worker.step()
     sys.stdout.write("working\n")
     sys.stdout.flush()

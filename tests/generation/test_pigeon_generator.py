@@ -8,13 +8,9 @@ import pytest
 
 from pigeon_recsys.errors import GenerationError, SettingsError
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy
-from pigeon_recsys.generation.pigeon_generator import (
-    GeneratorSettings,
-    PigeonGenerator,
-    content_hash,
-)
+from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
 from pigeon_recsys.generation.ratio_predictor import RatioPredictor, ratio_features
-from pigeon_recsys.records import GenerationTask, HistoryImage, Pixels, Reference
+from pigeon_recsys.records import GenerationTask, HistoryImage, Pixels, Reference, content_hash
 from pigeon_recsys.testing.fakes import FakeEmbedder, FakeIndex
 
 RATIOS = (0.0, 0.5, 1.0)

@@ -14,7 +14,8 @@ from pigeon_recsys.records import LIKE
 from pigeon_recsys.streaming.dead_letters import SUFFIX, attempts, replayed
 from pigeon_recsys.streaming.event_log import NewRecord
 from pigeon_recsys.streaming.ingest import HistoryIngest, Ingested, IngestSettings
-from pigeon_recsys.streaming.interaction_messages import EventReader, JsonEvents
+from pigeon_recsys.streaming.interaction_messages import JsonEvents
+from pigeon_recsys.streaming.messages import MessageReader
 from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
 from pigeon_recsys.testing.fakes import FakeHistoryStateStore
 
@@ -40,7 +41,7 @@ def make_topics(records: Iterable[NewRecord] = ()) -> FakeTopics:
 
 
 def make_worker(topics: FakeTopics, store: FakeHistoryStateStore) -> HistoryIngest:
-    reader = EventReader(JsonEvents(), now_ms=lambda: NOW_MS)
+    reader = MessageReader(JsonEvents(), now_ms=lambda: NOW_MS)
     return HistoryIngest(FakeEventLog(topics, [EVENTS]), store, reader, SETTINGS)
 
 
@@ -136,7 +137,7 @@ class FailingStore(FakeHistoryStateStore):
 def test_a_store_that_fails_is_waited_for_and_loses_nothing(*, after: bool) -> None:
     topics, store = make_topics([record_of(like("ada", 1))]), FailingStore(fails=4, after=after)
     log = FakeEventLog(topics, [EVENTS])
-    worker = HistoryIngest(log, store, EventReader(JsonEvents(), now_ms=lambda: NOW_MS), SETTINGS)
+    worker = HistoryIngest(log, store, MessageReader(JsonEvents(), now_ms=lambda: NOW_MS), SETTINGS)
     for _ in range(4):
         assert worker.step() == Ingested()
         assert not topics.committed
@@ -199,7 +200,7 @@ def test_whatever_dies_each_event_counts_once(
     """Workers die between store and transaction and right after it; new ones take over."""
     bad = NewRecord(EVENTS, b"ada", b"no event")
     topics, store = make_topics(), FakeHistoryStateStore()
-    reader = EventReader(JsonEvents(), now_ms=lambda: NOW_MS)
+    reader = MessageReader(JsonEvents(), now_ms=lambda: NOW_MS)
     chance = random.Random(seed)
     waiting = [*map(record_of, events), bad]
     chance.shuffle(waiting)

@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 from pigeon_recsys.errors import EventError
 from pigeon_recsys.history.events import Erased, HistoryEvent, Interacted, TakenBack
 from pigeon_recsys.records import EVENTS, LIKE
-from pigeon_recsys.streaming.interaction_messages import (
-    MAX_AHEAD_MS,
-    MAX_BYTES,
-    EventCodec,
-    EventReader,
-    JsonEvents,
-)
+from pigeon_recsys.streaming.interaction_messages import JsonEvents
+from pigeon_recsys.streaming.messages import MAX_AHEAD_MS, MAX_BYTES, Codec, MessageReader
 
 NOW_MS = 1_767_225_600_000
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
@@ -28,9 +23,9 @@ events = st.one_of(
 )
 
 
-def reader() -> EventReader:
+def reader() -> MessageReader[HistoryEvent]:
     """Return a reader whose clock stands still."""
-    return EventReader(JsonEvents(), now_ms=lambda: NOW_MS)
+    return MessageReader(JsonEvents(), now_ms=lambda: NOW_MS)
 
 
 def message(**changes: Any) -> bytes:
@@ -55,7 +50,7 @@ def test_what_is_sent_is_read(event: HistoryEvent) -> None:
 
 
 def test_the_json_codec_is_one() -> None:
-    assert isinstance(JsonEvents(), EventCodec)
+    assert isinstance(JsonEvents(), Codec)
 
 
 def test_a_revision_left_out_is_the_first() -> None:

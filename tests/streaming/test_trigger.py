@@ -1,6 +1,7 @@
 """The trigger: worth it, allowed, or when to ask again; the same events decide the same."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,13 +9,14 @@ from hypothesis import strategies as st
 
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.records import Reference
+from pigeon_recsys.streaming.generation_requests import GenerationRequest
 from pigeon_recsys.streaming.trigger import DAY_MS, Decision, Demand, TriggerSettings
 
 SETTINGS = TriggerSettings(
     min_new_likes=3, min_drift=0.5, cooldown_s=60, daily_images=2, daily_gpu_s=100
 )
 NOON = 20_000 * DAY_MS + DAY_MS // 2
-CAT = Reference(text="a cat")
+CAT = GenerationRequest("ada", "r1", NOON, Reference(text="a cat"))
 
 
 def decide(demand: Demand, now_ms: int = NOON, gpu_s_left: float = 100) -> Decision:
@@ -27,8 +29,8 @@ def test_nothing_new_is_worth_nothing() -> None:
     assert decide(few) == Decision("nothing", "2 new likes, drift 0.40")
 
 
-def test_likes_add_up_over_events_and_drift_is_the_latest() -> None:
-    demand = Demand().with_history(new_likes=2, drift=0.9).with_history(new_likes=1, drift=0.1)
+def test_the_newest_history_counts_alone() -> None:
+    demand = Demand().with_history(new_likes=4, drift=0.9).with_history(new_likes=3, drift=0.1)
     assert (demand.new_likes, demand.drift) == (3, 0.1)
     assert decide(demand) == Decision("now", "new likes", NOON, priority=1)
 
@@ -39,10 +41,20 @@ def test_a_drift_of_taste_is_enough_and_a_request_comes_first() -> None:
     assert decide(drifted.with_request(CAT)) == Decision("now", "request", NOON, priority=2)
 
 
+def test_the_newest_request_counts_in_whatever_order_they_come() -> None:
+    dog = replace(CAT, request_id="r2", reference=Reference(text="a dog"))
+    late = replace(CAT, request_id="r0", at_ms=NOON - 1)
+    for order in itertools.permutations([CAT, dog, late]):
+        demand = Demand()
+        for request in order:
+            demand = demand.with_request(request)
+        assert demand.request == dog
+
+
 def test_many_events_make_one_job() -> None:
     demand = Demand().with_request(CAT)
-    for _ in range(10):
-        demand = demand.with_history(new_likes=1, drift=0.6)
+    for number in range(10):
+        demand = demand.with_history(new_likes=number, drift=0.6)
     after = demand.started(NOON)
     assert after == Demand(last_start_ms=NOON, starts_today=1)
     assert decide(after).action == "nothing"

@@ -1,0 +1,181 @@
+"""A generator in a process of its own, so that one that hangs or dies can be replaced.
+
+In:  generation tasks, and how long they may take.
+Out: what the generator in the process makes; `GenerationTimeout` or `GenerationError` where it
+     does not answer, and a new process for the next tasks.
+
+A thread that hangs in a model cannot be stopped, and a crash of a GPU library takes its process
+along. The process is started when it is first needed, and ends with the one that started it.
+"""
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from pigeon_recsys.errors import GenerationError, GenerationTimeout, PigeonError, SettingsError
+from pigeon_recsys.ports import ImageGenerator
+from pigeon_recsys.records import Generation, GenerationTask
+
+logger = logging.getLogger(__name__)
+
+SPAWN = multiprocessing.get_context("spawn")  # a forked process may not use CUDA
+PARENT_LOOK_S = 1.0  # how often the process looks whether its parent lives
+STOP_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in the process."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class GeneratorProcess:
+    """Implements the `ImageGenerator` port; one thread at a time calls `generate`.
+
+    `make_generator` is called in the process, so it must be a function of a module, or a `partial`
+    of one. `start_timeout_s` bounds loading, `timeout_s` each call of `generate`.
+    """
+
+    def __init__(
+        self,
+        make_generator: Callable[[], ImageGenerator],
+        timeout_s: float = 120.0,
+        start_timeout_s: float = 300.0,
+    ) -> None:
+        if not (timeout_s > 0 and start_timeout_s > 0):
+            raise SettingsError(
+                f"a generator's time-outs must be above 0, got {timeout_s} and {start_timeout_s}."
+            )
+        self._make_generator = make_generator
+        self._timeout_s = timeout_s
+        self._start_timeout_s = start_timeout_s
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._version: str | None = None
+
+    @property
+    def version(self) -> str:
+        """That of the generator; starts the process."""
+        if self._version is None:
+            self._start()
+        assert self._version is not None
+        return self._version
+
+    def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        """Return one generation a task. Raises `GenerationError` and `GenerationTimeout`."""
+        if not tasks:
+            return []
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        answer = self._exchange(list(tasks), self._timeout_s)
+        if isinstance(answer, list):
+            return answer
+        raise GenerationError(str(answer))
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join(STOP_TIMEOUT_S)
+
+    def _start(self) -> None:
+        """Start a process and wait until the generator is loaded."""
+        self.close()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._pipe, theirs = SPAWN.Pipe()
+        self._process = SPAWN.Process(
+            target=_serve, args=(theirs, self._make_generator, os.getpid()), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        answer = self._exchange(None, self._start_timeout_s)
+        if not isinstance(answer, str):
+            self.close()
+            raise GenerationError(f"the generator cannot be loaded: {answer}")
+        self._version = answer
+
+    def _exchange(self, tasks: list[GenerationTask] | None, timeout_s: float) -> object:
+        """Send tasks, where there are any, and return the answer, both before the time is up.
+
+        At that time the process is killed, which ends a `send` or `recv` that waits for it.
+        """
+        assert self._pipe is not None
+        assert self._process is not None
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self.close()
+
+        killer = threading.Timer(timeout_s, expire)
+        killer.start()
+        try:
+            if tasks is not None:
+                self._pipe.send(tasks)
+            return self._pipe.recv()
+        except (EOFError, OSError) as exc:
+            if expired.is_set():
+                raise GenerationTimeout(
+                    f"the generator gave no answer in {timeout_s:g} s, and its process was ended. "
+                    "Allow more time, or smaller batches."
+                ) from exc
+            raise GenerationError(f"the generator's process ended: {self._last_word()}.") from exc
+        finally:
+            killer.cancel()
+
+    def _last_word(self) -> str:
+        """Return how the process ended."""
+        process, self._process = self._process, None
+        if process is None:
+            return "it was closed"
+        process.join(STOP_TIMEOUT_S)
+        return f"exit code {process.exitcode}"
+
+
+def _serve(pipe: Connection, make_generator: Callable[[], ImageGenerator], parent: int) -> None:
+    """Answer tasks until the other end is gone; the life of the process."""
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+    try:
+        generator = make_generator()
+    except Exception as exc:
+        logger.exception("loading the generator failed")
+        pipe.send(_told(exc))
+        return
+    pipe.send(generator.version)
+    while True:
+        try:
+            tasks = pipe.recv()
+        except EOFError:
+            return
+        answer: object
+        try:
+            answer = generator.generate(tasks)
+        except Exception as exc:
+            logger.exception("generating %d images failed", len(tasks))
+            answer = _told(exc)
+        pipe.send(answer)
+
+
+def _told(exc: Exception) -> Failure:
+    """Return an error as it can travel: ours by its message, any other with its type."""
+    is_ours = isinstance(exc, PigeonError)
+    return Failure(str(exc) if is_ours else f"{type(exc).__name__}: {exc}")
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent is gone, also in the middle of a picture."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""What running workers show of themselves: metrics, health, logs that machines read."""

@@ -1,0 +1,154 @@
+"""From a batch of jobs to pictures that are made, checked and stored, ready to be published.
+
+    stored before?   an earlier try may have come this far: its result is taken, nothing is made
+    make             all other jobs of the batch in one pass; one by one where the pass fails
+    check            sound pixels, not blank, no near copy of a catalog picture, safe
+    store            the picture, then the item for the slot, then the result under the job's key
+
+What is stored can be found by whatever names it: the message that is published afterwards names
+the picture, and the job's key names the result.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pigeon_recsys.errors import EventError, GenerationError, StoreError, UnknownItem
+from pigeon_recsys.generation.checks import check_not_blank, check_not_copy, check_safe, check_sound
+from pigeon_recsys.generation.picture_file import encode_picture
+from pigeon_recsys.ports import (
+    GeneratedItemStore,
+    ImageEmbedder,
+    ImageGenerator,
+    ImageStore,
+    ItemCatalog,
+    ItemIndex,
+    SafetyClassifier,
+)
+from pigeon_recsys.records import GeneratedItem, Generation, GenerationTask
+from pigeon_recsys.streaming.generated_messages import GeneratedItemCodec
+from pigeon_recsys.streaming.job_queue import Failed, Made, Outcome, Waiting
+from pigeon_recsys.streaming.jobs import GenerationJob
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where pictures come from and go to; several makers may share one, but for the generator."""
+
+    catalog: ItemCatalog
+    embedder: ImageEmbedder
+    index: ItemIndex  # of the catalog, for the near-copy check
+    images: ImageStore
+    items: GeneratedItemStore
+    codec: GeneratedItemCodec
+    safety: SafetyClassifier | None = None
+
+
+class ItemMaker:
+    """Implements `Maker`. `close` ends the generator."""
+
+    def __init__(
+        self,
+        generator: ImageGenerator,
+        stage: Stage,
+        stop: Callable[[], None] = lambda: None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._generator = generator
+        self._stage = stage
+        self._stop = stop
+        self._now_s = now_s
+
+    def make(self, batch: Sequence[Waiting]) -> list[Outcome]:
+        """Return one outcome a job, in order."""
+        outcomes = {each.job.key: self._stored_before(each.job) for each in batch}
+        tasks: dict[str, GenerationTask] = {}
+        for each in batch:
+            if outcomes[each.job.key] is None:
+                try:
+                    tasks[each.job.key] = each.job.task(self._stage.catalog, each.attempt)
+                except UnknownItem as exc:
+                    outcomes[each.job.key] = Failed(exc, is_final=True)
+        generations = self._generate(tasks)
+        jobs = {each.job.key: each.job for each in batch}
+        for key, (made, gpu_s) in generations.items():
+            outcomes[key] = self._kept(jobs[key], made, gpu_s)
+        return [outcome for each in batch if (outcome := outcomes[each.job.key]) is not None]
+
+    def close(self) -> None:
+        """Stop what is being made."""
+        self._stop()
+
+    def _stored_before(self, job: GenerationJob) -> Outcome | None:
+        """Return the result of an earlier try, or none; its item is stored again, to be sure."""
+        try:
+            value = self._stage.images.read(_result_name(job))
+            if value is None:
+                return None
+            item = self._stage.codec.decode(value)
+            self._stage.items.put([item])
+        except EventError:
+            return None  # a result that cannot be read is none
+        except StoreError as exc:
+            return Failed(exc)
+        return Made(item, was_stored=True)
+
+    def _generate(
+        self, tasks: dict[str, GenerationTask]
+    ) -> dict[str, tuple[Generation | GenerationError, float]]:
+        """Return what the generator made of each task, or its error, and the seconds it took."""
+        if not tasks:
+            return {}
+        started_s = self._now_s()
+        try:
+            made: Sequence[Generation | GenerationError] = self._generator.generate(
+                list(tasks.values())
+            )
+            if len(made) != len(tasks):
+                raise GenerationError(f"{len(made)} images came for {len(tasks)} tasks.")
+        except GenerationError as exc:
+            if len(tasks) > 1:  # one of them may be at fault, not all
+                singly = [self._generate({key: task}) for key, task in tasks.items()]
+                return {key: result for each in singly for key, result in each.items()}
+            made = [exc]
+        gpu_s = (self._now_s() - started_s) / len(tasks)
+        return {key: (each, gpu_s) for key, each in zip(tasks, made, strict=True)}
+
+    def _kept(
+        self, job: GenerationJob, made: Generation | GenerationError, gpu_s: float
+    ) -> Outcome:
+        """Check a picture and store it, with all that is known of it."""
+        if isinstance(made, GenerationError):
+            return Failed(made, gpu_s)
+        try:
+            return Made(self._stored(job, made), gpu_s)
+        except (GenerationError, StoreError) as exc:
+            return Failed(exc, gpu_s)
+
+    def _stored(self, job: GenerationJob, made: Generation) -> GeneratedItem:
+        stage = self._stage
+        check_sound(made)
+        check_not_blank(made.pixels)
+        vector = stage.embedder.embed([made.pixels])[0]
+        check_not_copy(vector, stage.index)
+        if stage.safety is not None:
+            check_safe(made.pixels, stage.safety)
+        digest = made.provenance.content_hash
+        url = stage.images.write(f"images/{digest[:2]}/{digest}.png", encode_picture(made))
+        item = GeneratedItem(
+            item_id=made.item_id,
+            image=url,
+            embedding=np.asarray(vector, np.float32),
+            job_key=job.key,
+            reason=job.reason,
+            provenance=made.provenance,
+        )
+        stage.items.put([item])
+        stage.images.write(_result_name(job), stage.codec.encode(item))
+        return item
+
+
+def _result_name(job: GenerationJob) -> str:
+    return f"results/{job.key[:2]}/{job.key}.json"

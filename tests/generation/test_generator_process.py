@@ -1,0 +1,141 @@
+"""A generator in a process: what hangs or dies is replaced, what answers is passed on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pigeon_recsys.errors import GenerationError, GenerationTimeout, SettingsError
+from pigeon_recsys.generation.generator_process import GeneratorProcess
+from pigeon_recsys.ports import ImageGenerator
+from pigeon_recsys.records import Generation, GenerationTask
+from pigeon_recsys.testing.fakes import FakeGenerator
+from pigeon_recsys.testing.generator_contract import ImageGeneratorContract, make_task
+
+HANGS, DIES, RAISES, SLEEPS = 101, 102, 103, 104  # seeds
+
+
+class Moody(FakeGenerator):
+    """Does what the seed of the first task says."""
+
+    def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        seed = tasks[0].seed
+        if seed == HANGS:
+            time.sleep(600)
+        if seed == DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if seed == RAISES:
+            raise ZeroDivisionError("by design")
+        return super().generate(tasks)
+
+
+def moody() -> ImageGenerator:
+    return Moody()
+
+
+def broken() -> ImageGenerator:
+    raise FileNotFoundError("no weights here")
+
+
+def processes(
+    make: Callable[[], ImageGenerator] = moody, timeout_s: float = 60
+) -> GeneratorProcess:
+    return GeneratorProcess(make, timeout_s=timeout_s)
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[GeneratorProcess]:
+    """One for all tests of the contract."""
+    generator = processes(FakeGenerator)
+    yield generator
+    generator.close()
+
+
+class TestGeneratorProcess(ImageGeneratorContract):
+    @pytest.fixture(autouse=True)
+    def _on(self, process: GeneratorProcess) -> None:
+        self.process = process
+
+    def make_generator(self) -> ImageGenerator:
+        return self.process
+
+
+def test_one_that_hangs_is_ended_in_time_and_replaced() -> None:
+    generator = processes()
+    assert generator.generate([make_task()])
+    generator._timeout_s = 1.0
+    started = time.monotonic()
+    with pytest.raises(GenerationTimeout, match="no answer in 1 s"):
+        generator.generate([make_task(seed=HANGS)])
+    assert time.monotonic() - started < 10
+    generator._timeout_s = 60
+    assert generator.generate([make_task()])
+    generator.close()
+
+
+def test_one_that_dies_is_replaced() -> None:
+    generator = processes()
+    with pytest.raises(GenerationError, match="exit code -9"):
+        generator.generate([make_task(seed=DIES)])
+    assert generator.generate([make_task()])
+    generator.close()
+
+
+def test_errors_are_told_and_the_process_lives_on() -> None:
+    generator = processes(partial(Moody, 16, ["ada"]))
+    with pytest.raises(GenerationError, match="fails for user 'ada'"):
+        generator.generate([make_task()])
+    with pytest.raises(GenerationError, match="ZeroDivisionError: by design"):
+        generator.generate([make_task(seed=RAISES)])
+    process = generator._process
+    assert process is not None
+    assert process.is_alive()
+    generator.close()
+    assert not process.is_alive()
+
+
+def test_one_that_cannot_be_loaded_says_why() -> None:
+    generator = processes(broken)
+    with pytest.raises(GenerationError, match="cannot be loaded: FileNotFoundError: no weights"):
+        generator.generate([make_task()])
+    with pytest.raises(GenerationError, match="cannot be loaded"):
+        _ = generator.version
+    generator.close()
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path, repo_root: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import threading, time\n"
+        "from pigeon_recsys.generation.generator_process import GeneratorProcess\n"
+        "from pigeon_recsys.testing.generator_contract import make_task\n"
+        "from tests.generation.test_generator_process import HANGS, moody\n"
+        "if __name__ == '__main__':\n"
+        "    generator = GeneratorProcess(moody)\n"
+        "    generator.version\n"
+        "    print(generator._process.pid, flush=True)\n"
+        "    generator.generate([make_task(seed=HANGS)])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{repo_root}:{repo_root / 'connectors'}"}
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=-1, env=environment, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1])
+def test_times_that_mean_nothing_are_refused(timeout_s: float) -> None:
+    with pytest.raises(SettingsError, match="must be above 0"):
+        processes(timeout_s=timeout_s)

@@ -1,0 +1,398 @@
+"""The generate worker: each job has one result, whatever fails or dies between any two steps."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pigeon_recsys.errors import GenerationError, LogError, SettingsError
+from pigeon_recsys.history.events import Erased, TakenBack
+from pigeon_recsys.records import Generation, GenerationTask
+from pigeon_recsys.streaming.dead_letters import SUFFIX
+from pigeon_recsys.streaming.event_log import NewRecord
+from pigeon_recsys.streaming.generation_requests import JsonRequests
+from pigeon_recsys.streaming.trigger import DAY_MS
+from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
+from pigeon_recsys.testing.fakes import FakeGenerator
+from tests.streaming.pipeline import HISTORIES, KEYED, NOON, SETTINGS, Worker, World, like
+
+
+def test_enough_likes_make_one_image_that_can_be_looked_up() -> None:
+    world = World()
+    world.likes("ada", 1)
+    world.likes("ada", 2, 3)
+    Worker(world).run()
+    (item,) = world.published()
+    assert item.reason == "new likes"
+    assert item.provenance.history_item_ids == ("item-01", "item-02", "item-03")
+    assert item.image.removeprefix("fake://") in world.images.contents
+    assert world.items.items([item.item_id]) == {item.item_id: item}
+    assert len(world.generator.made) == 1
+    (home,) = {r.partition for r in world.topics.records(HISTORIES)}
+    assert [r.partition for r in world.topics.records(SETTINGS.generated)] == [home]
+
+
+def test_too_few_likes_make_none() -> None:
+    world = World()
+    world.likes("ada", 1, 2)
+    Worker(world).run()
+    assert world.published() == []
+
+
+def test_users_share_a_batch() -> None:
+    world = World()
+    for user_id in ("ada", "bob", "eve"):
+        world.likes(user_id, 1, 2, 3)
+    Worker(world).run()
+    assert world.generator.batches == [3]
+    assert {item.provenance.user_id for item in world.published()} == {"ada", "bob", "eve"}
+
+
+def test_a_request_is_answered_with_what_it_asked_for() -> None:
+    world = World()
+    world.likes("ada", 1)
+    world.ask("ada", "r1", "item-07")
+    Worker(world).run()
+    (item,) = world.published()
+    assert (item.reason, item.provenance.reference.item_id) == ("request", "item-07")
+
+
+def test_a_request_redelivered_costs_nothing_and_makes_no_second_item() -> None:
+    world = World()
+    world.likes("ada", 1)
+    for _ in range(3):
+        world.ask("ada", "r1", "item-07")
+        Worker(world).run()
+    assert len(world.generator.made) == len(world.published()) == 1
+
+
+def test_likes_during_a_job_wait_for_it_and_the_cooldown() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    world.likes("ada", 4, 5, 6)
+    worker.run()
+    assert len(world.published()) == 1
+    world.now_ms += 60_000
+    worker.run()
+    first, second = world.published()
+    assert first.job_key != second.job_key
+    assert first.provenance.reference != second.provenance.reference, "not the same again"
+
+
+@pytest.mark.parametrize(
+    ("user_id", "item_id", "reason"),
+    [("nobody", "item-07", "unknown-user"), ("ada", "no-such-item", "unknown-item")],
+)
+def test_a_request_that_cannot_be_answered_is_a_dead_letter(
+    user_id: str, item_id: str, reason: str
+) -> None:
+    world = World()
+    world.likes("ada", 1)
+    world.ask(user_id, "r1", item_id)
+    Worker(world).run()
+    ((told, value),) = world.letters()
+    assert told == reason
+    assert JsonRequests().decode(value).request_id == "r1"
+    assert world.published() == []
+
+
+def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody() -> None:
+    world = World()
+    world.write_request(b"ada", b"no request")
+    world.topics.write([NewRecord(HISTORIES, b"ada", b"no history", 0)])
+    world.likes("ada", 1, 2, 3)
+    Worker(world).run()
+    assert [reason for reason, _ in world.letters()] == ["malformed"]
+    assert len(world.letters(HISTORIES + SUFFIX)) == 1
+    assert len(world.published()) == 1
+
+
+def test_a_picture_that_keeps_failing_is_a_dead_letter_that_asks_again() -> None:
+    world = World()
+    world.likes("bad", 1, 2, 3)
+    world.likes("good", 1, 2, 3)
+    worker = Worker(world, generator=FakeGenerator(fails_for=["bad"]))
+    for _ in range(5):
+        worker.step()
+        worker.make()
+        world.now_ms += 2_000
+    worker.run()
+    ((reason, value),) = world.letters()
+    assert reason == "generation"
+    assert JsonRequests().decode(value).user_id == "bad"
+    assert [item.provenance.user_id for item in world.published()] == ["good"]
+
+
+def test_a_user_erased_gets_no_image_any_more_and_is_forgotten() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    world.learn("ada", Erased("ada", NOON))
+    worker.step()
+    assert worker.make() == 0
+    worker.run()
+    assert world.published() == []
+    assert world.topics.records(SETTINGS.state)[-1].value is None
+
+
+def test_likes_taken_back_call_the_job_off() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    events = [like("ada", number) for number in (1, 2, 3)]
+    world.learn("ada", *(TakenBack("ada", each.event_id, each.at_ms) for each in events))
+    worker.run()
+    assert world.published() == []
+
+
+def test_a_full_pool_takes_no_more_and_forgets_nobody() -> None:
+    world = World()
+    for number in range(9):
+        world.likes(f"user-{number}", 1, 2, 3)
+    worker = Worker(world, capacity=2)
+    assert worker.step().num_in_hand == 2
+    worker.run()
+    assert len(world.published()) == 9
+
+
+def test_what_is_left_of_the_budget_goes_on_tomorrow() -> None:
+    world = World()
+    worker = Worker(world)
+    for number in range(SETTINGS.trigger.daily_images + 1):
+        world.likes("ada", 1, 5)
+        world.ask("ada", f"r{number}", None, f"{number} cats")
+        worker.run()
+        world.now_ms += 1
+    assert len(world.published()) == SETTINGS.trigger.daily_images
+    world.now_ms += DAY_MS
+    worker.run()
+    assert len(world.published()) == SETTINGS.trigger.daily_images + 1
+
+
+def test_a_worker_that_takes_over_goes_on_where_the_other_was() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    Worker(world).step()  # starts the job and is gone
+    heir = Worker(world)
+    heir.run()
+    assert len(world.published()) == len(world.generator.made) == 1
+    world.likes("ada", 1, 2, 3)
+    Worker(world).run()
+    assert len(world.published()) == 1, "the heir's heir knows what was made"
+
+
+def test_a_picture_stored_by_a_worker_that_died_is_not_made_again() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    dead = Worker(world)
+    dead.step()
+    dead.make()
+    heir = Worker(world)
+    heir.run()
+    assert len(world.published()) == len(world.generator.made) == 1
+
+
+def test_a_zombie_publishes_nothing() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    zombie = Worker(world)
+    zombie.step()
+    zombie.make()
+    heir = Worker(world)
+    heir.step()
+    assert not zombie.step()
+    assert world.published() == []
+    assert len(zombie.queue) == 0
+    heir.run()
+    assert len(world.published()) == 1
+
+
+def test_partitions_lost_and_regained_are_read_anew() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    worker.make()
+    between = Worker(world)
+    between.run()
+    world.topics.owner = worker.log
+    worker.log.tenure += 1
+    worker.run()
+    assert len(world.published()) == 1, "the job was done in between"
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+class MortalLog(FakeEventLog):
+    """Dies, or loses its partitions, before or after a transaction, by chance."""
+
+    chance = random.Random(0)
+
+    def commit(self, read, new) -> None:  # type: ignore[no-untyped-def]
+        if self.chance.random() < 0.2:
+            raise Killed
+        if self.chance.random() < 0.2:
+            self._topics.owner = FakeEventLog(self._topics, [])
+        super().commit(read, new)
+        if self.chance.random() < 0.2:
+            raise Killed
+
+
+USERS = ("ada", "bob", "eve")
+
+
+class Mayhem:
+    """Lets things happen while workers work, die and are left behind."""
+
+    def __init__(self, seed: int) -> None:
+        self.world = World()
+        self.chance = MortalLog.chance = random.Random(seed)
+        self.worker = self.new_worker()
+
+    def new_worker(self) -> Worker:
+        return Worker(self.world, MortalLog(self.world.topics, SETTINGS.reads))
+
+    def happens(self, what: str, number: int) -> None:
+        world, chance = self.world, self.chance
+        world.now_ms += 30_000
+        if what == "ask":
+            world.ask(chance.choice(USERS), f"r{number}", f"item-{chance.randrange(12):02d}")
+        else:
+            world.likes(what, *(chance.randrange(12) for _ in range(2)))
+
+    def works(self) -> None:
+        try:
+            self.worker.step()
+            if self.chance.random() < 0.7:
+                self.worker.make()
+        except Killed:
+            self.worker = self.new_worker()
+        if self.world.topics.owner is not self.worker.log or self.chance.random() < 0.05:
+            self.worker = self.new_worker()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**16), st.lists(st.sampled_from([*USERS, "ask"]), max_size=25))
+def test_whatever_dies_each_job_has_one_result(seed: int, happens: list[str]) -> None:
+    """Workers die anywhere; whoever takes over finishes. Nothing is published or made twice."""
+    mayhem = Mayhem(seed)
+    world = mayhem.world
+    for number, what in enumerate(happens):
+        mayhem.happens(what, number)
+        mayhem.works()
+    Worker(world).run()
+    keys = [item.job_key for item in world.published()]
+    assert len(keys) == len(set(keys)), "a job was published twice"
+    assert len(world.generator.made) == len(set(world.generator.made)), "one was made twice"
+    for item in world.published():
+        assert item.image.removeprefix("fake://") in world.images.contents
+        assert item.item_id in world.items.stored
+    for user_id in USERS:
+        known = world.histories.states([user_id])
+        if known and len(known[user_id].history().liked) >= 3:
+            assert any(item.provenance.user_id == user_id for item in world.published())
+
+
+class Rubbish(FakeGenerator):
+    """Signs one picture and hands out another."""
+
+    def generate(self, tasks: list[GenerationTask]) -> list[Generation]:  # type: ignore[override]
+        made = super().generate(tasks)
+        for each in made:
+            each.pixels[:] = 255 - each.pixels
+        return made
+
+
+class Short(FakeGenerator):
+    """Forgets a task."""
+
+    def generate(self, tasks: list[GenerationTask]) -> list[Generation]:  # type: ignore[override]
+        return super().generate(tasks)[1:]
+
+
+@pytest.mark.parametrize("generator", [Rubbish(), Short()])
+def test_rubbish_is_never_published(generator: FakeGenerator) -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world, generator=generator)
+    for _ in range(4):
+        worker.step()
+        worker.make()
+        world.now_ms += 2_000
+    worker.run()
+    assert world.published() == []
+    assert [reason for reason, _ in world.letters()] == ["generation"]
+
+
+@pytest.mark.parametrize("store", ["images", "items"])
+def test_a_store_that_fails_is_waited_for_and_the_picture_is_published_once(store: str) -> None:
+    world = World()
+    getattr(world, store).failures_left = 6
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    for _ in range(20):
+        worker.step()
+        worker.make()
+        world.now_ms += 60_000
+    assert len(world.published()) == 1
+    assert world.letters() == []
+
+
+def test_a_history_store_that_fails_is_asked_again() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.worker._planner = FailingPlanner(worker.worker._planner)  # type: ignore[assignment]
+    worker.run()
+    assert world.published() == []
+    world.now_ms += 2_000
+    worker.run()
+    assert len(world.published()) == 1
+
+
+class FailingPlanner:
+    """Fails once."""
+
+    def __init__(self, planner) -> None:  # type: ignore[no-untyped-def]
+        self._planner, self._failed = planner, False
+        self.index = planner.index
+
+    def plan(self, turn, now_ms):  # type: ignore[no-untyped-def]
+        from pigeon_recsys.errors import HistoryStoreError
+
+        if not self._failed:
+            self._failed = True
+            raise HistoryStoreError("locked")
+        return self._planner.plan(turn, now_ms)
+
+
+def test_topics_that_do_not_fit_each_other_are_refused() -> None:
+    world = World()
+    counts = dict.fromkeys(KEYED, 2) | {SETTINGS.state: 3}
+    world.topics = FakeTopics(counts)
+    with pytest.raises(SettingsError, match="must have the same number of partitions"):
+        Worker(world)
+    del counts[SETTINGS.state]
+    world.topics = FakeTopics(counts)
+    with pytest.raises(LogError, match="there is no topic 'generation-state'"):
+        Worker(world)
+
+
+def test_a_generator_that_raises_anything_stops_nobody() -> None:
+    class Broken(FakeGenerator):
+        def generate(self, tasks: list[GenerationTask]) -> list[Generation]:  # type: ignore[override]
+            raise GenerationError("out of memory") if len(tasks) > 1 else GenerationError("alone")
+
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world, generator=Broken())
+    worker.step()
+    worker.make()
+    assert worker.step().num_in_hand == 1

@@ -1,0 +1,121 @@
+"""What is remembered of a user: differences to the last image, and back from bytes the same."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pigeon_recsys.errors import LogError
+from pigeon_recsys.records import Reference, Vectors
+from pigeon_recsys.streaming.generation_requests import GenerationRequest
+from pigeon_recsys.streaming.jobs import GenerationJob
+from pigeon_recsys.streaming.trigger import DAY_MS, TriggerSettings
+from pigeon_recsys.streaming.user_demand import NUM_RECENT, Mark, UserDemand
+
+NOON = 20_000 * DAY_MS + DAY_MS // 2
+SETTINGS = TriggerSettings(min_new_likes=2, min_drift=0.5, cooldown_s=60)
+EAST, NORTH = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+
+
+def job(number: int = 0, *, at_ms: int = NOON) -> GenerationJob:
+    return GenerationJob(
+        "ada", f"hash-{number}", ("i1", "i2"), Reference(f"ref-{number}"), 0, "v1", "new likes", 1,
+        at_ms,
+    )  # fmt: skip
+
+
+def started(liked: list[str], taste: Vectors) -> UserDemand:
+    """Return a user whose image of this history has been made."""
+    user = UserDemand("ada").with_history(liked, taste)
+    return user.started(job(), Mark.of(liked, taste)).ended(2.0, NOON)
+
+
+def test_likes_count_from_the_last_image_on() -> None:
+    user = started(["i1", "i2"], EAST)
+    assert user.with_history(["i1", "i2"], EAST).demand.new_likes == 0
+    grown = user.with_history(["i1", "i2", "i3", "i4"], EAST)
+    assert grown.demand.new_likes == 2
+    assert grown.with_history(["i1", "i2", "i3", "i4"], EAST) == grown, "twice counts once"
+    assert grown.with_history(["i1", "i4"], EAST).demand.new_likes == 1, "undone is taken off"
+
+
+def test_drift_is_the_turn_of_taste_since_the_last_image() -> None:
+    user = started(["i1"], EAST)
+    assert user.with_history(["i1"], EAST).demand.drift == pytest.approx(0, abs=1e-3)
+    assert user.with_history(["i1"], NORTH).demand.drift == pytest.approx(1, abs=1e-3)
+    assert user.with_history(["i1"], None).demand.drift == 0
+    assert UserDemand("ada").with_history(["i1"], NORTH).demand.drift == 0, "no image before"
+    wider = np.ones(3, np.float32)  # of another embedder
+    assert user.with_history(["i1"], wider).demand.drift == 0
+
+
+def test_without_a_like_there_is_nothing_to_draw() -> None:
+    user = UserDemand("ada").with_history(["i1", "i2"], EAST)
+    busy = user.started(job(), Mark.of(["i1", "i2"], EAST))
+    empty = busy.with_history([], None)
+    assert empty.job is None
+    assert empty.demand.new_likes == 0
+    assert empty.demand.starts_today == 1, "what was spent stays spent"
+
+
+def test_nothing_starts_while_a_job_is_in_hand() -> None:
+    user = UserDemand("ada").with_history(["i1", "i2"], EAST)
+    assert user.decide(NOON, 1, SETTINGS).action == "now"
+    busy = user.started(job(), Mark()).with_history(["i3", "i4"], EAST)
+    assert busy.decide(NOON + DAY_MS, 1, SETTINGS).action == "nothing"
+    assert busy.ended(1.0, NOON).decide(NOON + DAY_MS, 1, SETTINGS).action == "now"
+
+
+def test_jobs_are_remembered_for_a_while() -> None:
+    user = UserDemand("ada")
+    for number in range(NUM_RECENT + 1):
+        user = user.started(job(number), Mark()).ended(0.0, NOON)
+    assert user.has_done(job(NUM_RECENT).key)
+    assert user.has_done(job(1).key)
+    assert not user.has_done(job(0).key)
+    assert [each.reference_item_id for each in user.recent][-1] == f"ref-{NUM_RECENT}"
+
+
+def test_gpu_time_counts_by_the_day() -> None:
+    user = UserDemand("ada").ended(2.0, NOON).ended(3.0, NOON + 1)
+    assert user.gpu_s_on_day_of(NOON) == 5
+    assert user.gpu_s_on_day_of(NOON + DAY_MS) == 0
+    assert user.ended(1.0, NOON + DAY_MS).gpu_s_on_day_of(NOON + DAY_MS) == 1
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+references = st.builds(Reference, st.none() | texts, texts.filter(lambda text: text.strip() != ""))
+requests = st.builds(
+    GenerationRequest, texts, texts, st.integers(0, NOON), references, st.integers(0, 9)
+)
+jobs = st.builds(
+    GenerationJob, texts, texts, st.lists(texts).map(tuple), references, st.integers(0, 9), texts,
+    texts, st.integers(0, 2), st.integers(0, NOON), texts,
+)  # fmt: skip
+
+
+@given(
+    st.lists(texts, min_size=1, max_size=9), st.lists(jobs, max_size=3), st.booleans(),
+    st.none() | requests,
+)  # fmt: skip
+def test_bytes_bring_everything_back(
+    liked: list[str], history: list[GenerationJob], is_busy: bool, request: GenerationRequest | None
+) -> None:
+    user = UserDemand("ada").with_history(liked, EAST)
+    for each in history:
+        user = user.started(each, Mark.of(liked, NORTH)).ended(0.1, NOON)
+    if request is not None:
+        user = user.with_request(request)
+    if is_busy:
+        user = user.started(job(), Mark.of(liked, None))
+    assert UserDemand.from_bytes(user.to_bytes()) == user
+    assert UserDemand.from_bytes(user.to_bytes()).to_bytes() == user.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"null", b"{}", UserDemand("ada").to_bytes().replace(b'"format":1', b'"format":2')],
+)
+def test_other_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(LogError, match="state on the topic of generation state cannot be read"):
+        UserDemand.from_bytes(data)
