@@ -4,6 +4,8 @@
 PYTHON ?= python3
 OUT ?= out/demo
 BIN := .venv/bin
+# KAFKA=1 starts a broker, KAFKA=host:port takes that one.
+BROKER := $(if $(filter-out 1,$(KAFKA)),PIGEON_KAFKA="$(KAFKA)") $(BIN)/python -m kafka_broker
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench kafka clean
@@ -14,12 +16,13 @@ help:  ## list the targets
 setup:  ## make .venv, or bring it up to date
 	@$(PYTHON) setup_env.py
 
-demo: setup  ## run the whole product; DATA=folder USERS=number OUT=folder are optional
-	@$(BIN)/pigeon-recsys demo --out "$(OUT)" $(if $(DATA),--data "$(DATA)") $(if $(USERS),--users "$(USERS)")
+demo: setup  ## run the whole product; DATA=folder USERS=number OUT=folder KAFKA=1 are optional
+	@$(if $(KAFKA),$(PYTHON) setup_env.py --with-kafka-packages && $(BROKER) --run) \
+		$(BIN)/pigeon-recsys demo $(if $(KAFKA),--kafka {}) --out "$(OUT)" $(if $(DATA),--data "$(DATA)") $(if $(USERS),--users "$(USERS)")
 
 test:  ## set up what the tests need, then run them; ARGS="-k mask" is passed to pytest
 	@$(PYTHON) setup_env.py --with-system-packages
-	@$(BIN)/python -m kafka_broker --fetch-only
+	@$(BROKER) --fetch-only
 	$(BIN)/python -m pytest $(ARGS)
 
 check: setup  ## lint, formatting, types and the import rules
@@ -35,7 +38,7 @@ bench: setup  ## run every benchmark; each writes out/bench/NAME.json
 
 kafka:  ## run a Kafka broker until Ctrl-C; PORT=number is optional
 	@$(PYTHON) setup_env.py --with-kafka-packages
-	@$(BIN)/python -m kafka_broker $(if $(PORT),--port $(PORT))
+	@$(BROKER) $(if $(PORT),--port $(PORT))
 
 clean:  ## remove outputs and caches; .venv stays
 	rm -rf out dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

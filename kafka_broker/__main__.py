@@ -1,18 +1,21 @@
-"""`make kafka`: run a broker until Ctrl-C or SIGTERM, and say how to use it."""
+"""`make kafka`: run a broker until Ctrl-C or SIGTERM, and say how to use it; or for one command."""
 
 import argparse
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from types import FrameType
 
 from kafka_broker.broker import Broker
+from kafka_broker.cluster import VARIABLE, open_cluster
 from kafka_broker.errors import BrokerError
 from kafka_broker.jars import kafka_jars
 
 NUM_PORTS = 2**16
+ADDRESS = "{}"  # in a command to run
 USE = """\
 PIGEON_KAFKA={address}
 
@@ -45,6 +48,13 @@ def run(port: int | None) -> None:
         broker.wait()
 
 
+def run_command(command: Sequence[str]) -> int:
+    """Run a command beside a broker, whose address stands for `{}`, and return its exit code."""
+    with open_cluster() as cluster:
+        given = [part.replace(ADDRESS, cluster.bootstrap) for part in command]
+        return subprocess.run(given, check=False).returncode
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one broker and return the exit code: 0 stopped by a signal, 1 failed, 2 bad usage."""
     parser = argparse.ArgumentParser(
@@ -54,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--fetch-only", action="store_true", help="fetch the broker's jars and start nothing"
     )
+    parser.add_argument(
+        "--run",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help=f"run a command with a broker, or with that of {VARIABLE}; {ADDRESS} is its address",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(format="kafka: %(message)s")
     logging.getLogger("kafka_broker").setLevel(logging.INFO)
@@ -62,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.fetch_only:
             kafka_jars(os.environ)
+        elif args.run:
+            return run_command(args.run)
         else:
             run(args.port)
     except BrokerError as exc:

@@ -32,7 +32,7 @@ def partition_contents(
     places = [TopicPartition(topic, number) for number in sorted(partitions)]
     try:
         ends = _ends(settings, places)
-        with closing(KafkaConsumer(**settings, isolation_level="read_committed")) as consumer:
+        with closing(_reader(settings, "read_committed")) as consumer:
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
             deadline_s = time.monotonic() + WAIT_S
@@ -62,6 +62,11 @@ def _ends(
     settings: Mapping[str, Any], places: Collection[TopicPartition]
 ) -> dict[TopicPartition, int]:
     """Return the offset behind the last record of each partition, committed or not."""
-    with closing(KafkaConsumer(**settings, isolation_level="read_uncommitted")) as consumer:
+    with closing(_reader(settings, "read_uncommitted")) as consumer:
         ends: dict[TopicPartition, int] = consumer.end_offsets(list(places))
     return ends
+
+
+def _reader(settings: Mapping[str, Any], isolation_level: str) -> KafkaConsumer:
+    """Return a consumer of no group."""
+    return KafkaConsumer(**settings, isolation_level=isolation_level, enable_auto_commit=False)

@@ -35,6 +35,7 @@ try:
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
     from pigeon_recsys_connectors.kafka_contents import partition_contents
+    from pigeon_recsys_connectors.kafka_writer import CLOSE_TIMEOUT_S, send_all
 except ModuleNotFoundError as exc:
     raise MissingExtra("kafka", needed_for="the Kafka event log", library="kafka-python") from exc
 
@@ -48,8 +49,6 @@ MOVED = (
     UnknownMemberIdError,
 )
 MAX_POLLED = 2000  # records of a batch
-SEND_TIMEOUT_S = 30.0
-CLOSE_TIMEOUT_S = 3.0
 IDLE_STEP_S = 0.2
 LAG_TIMEOUT_S = 5.0
 NO_EPOCH = -1  # leader epoch of an offset; None makes kafka-python 3.0.12 wait for ever
@@ -130,18 +129,7 @@ class KafkaEventLog:
                 for place, offset in (marks or self._marked()).items()
             }
             self._producer.begin_transaction()
-            sent = [
-                self._producer.send(
-                    record.topic,
-                    key=record.key,
-                    value=record.value,
-                    partition=record.partition,
-                    headers=list(record.headers),
-                )
-                for record in new
-            ]
-            for future in sent:
-                future.get(timeout=SEND_TIMEOUT_S)
+            send_all(self._producer, new)
             self._producer.send_offsets_to_transaction(offsets, self._membership)
             self._producer.commit_transaction()
         except KafkaError as exc:

@@ -19,6 +19,11 @@ def register(commands: Any) -> None:
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write")
     parser.add_argument("--data", type=Path, help="a dataset folder instead of the sticker world")
     parser.add_argument("--weights", type=Path, help="a trained run instead of the shipped one")
+    parser.add_argument(
+        "--kafka",
+        metavar="HOST:PORT",
+        help="brokers: histories are then made of events, and images on request too",
+    )
     parser.add_argument("--users", type=int, default=40, help="how many users get a slate")
     parser.add_argument("--seed", type=int, default=0, help="of the ranker and of the images")
     add_common_arguments(parser)
@@ -36,7 +41,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "them: about 15 minutes on two CPU cores. A stopped training goes on where it was.",
             flush=True,
         )
-    report = run_demo(DemoSettings(args.out, args.data, args.weights, args.users, args.seed))
+    report = run_demo(
+        DemoSettings(args.out, args.data, args.weights, args.kafka, args.users, args.seed)
+    )
     print("\n".join(summary_lines(report)))
     print(f"page    {args.out / 'index.html'}")
     print(f"report  {args.out / 'report.json'}")

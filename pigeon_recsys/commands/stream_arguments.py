@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pigeon_recsys.cli import add_common_arguments
 
 if TYPE_CHECKING:
-    from pigeon_recsys.streaming.event_log import EventLog
+    from pigeon_recsys.streaming.event_log import EventLog, RecordWriter
 
 
 def stream_parser(subcommands: Any, name: str, what: str, run: Any) -> argparse.ArgumentParser:
@@ -32,18 +32,28 @@ def stream_parser(subcommands: Any, name: str, what: str, run: Any) -> argparse.
     return parser
 
 
-def add_events(parser: argparse.ArgumentParser) -> None:
-    """Add `--events`."""
-    from pigeon_recsys.streaming.topics import EVENTS
+TOPICS = {
+    "events": "interaction events",
+    "histories": "changed histories",
+    "requests": "generation requests",
+    "generated": "generated items",
+    "state": "what generate workers remember",
+    "exposures": "what was shown",
+}
 
-    parser.add_argument("--events", default=EVENTS, help="the topic of interaction events")
 
+def add_topics(parser: argparse.ArgumentParser, *fields: str) -> None:
+    """Add an option for the name of each of these topics."""
+    from pigeon_recsys.streaming.topics import TopicNames
 
-def add_histories(parser: argparse.ArgumentParser) -> None:
-    """Add `--histories`."""
-    from pigeon_recsys.streaming.topics import HISTORIES
-
-    parser.add_argument("--histories", default=HISTORIES, help="the topic of changed histories")
+    names = TopicNames()
+    for field in fields:
+        parser.add_argument(
+            f"--{field}",
+            metavar="TOPIC",
+            default=getattr(names, field),
+            help=f"the topic of {TOPICS[field]}",
+        )
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +81,14 @@ def open_log(args: argparse.Namespace, *topics: str) -> "EventLog":
     open_kafka = connector("event_logs", "kafka")
     log: EventLog = open_kafka(args.kafka, args.group, list(topics), security=security(args))
     return log
+
+
+def open_writer(args: argparse.Namespace) -> "RecordWriter":
+    """Return what writes records to the topics."""
+    from pigeon_recsys.wiring import connector
+
+    writer: RecordWriter = connector("record_writers", "kafka")(args.kafka, security=security(args))
+    return writer
 
 
 def security(args: argparse.Namespace) -> dict[str, Any] | None:

@@ -4,19 +4,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pigeon_recsys.commands.stream_arguments import add_idle, open_log, stream_parser
+from pigeon_recsys.commands.stream_arguments import (
+    add_idle,
+    add_topics,
+    open_log,
+    stream_parser,
+)
 
 SAVE_EVERY_S = 60.0
 
 
 def register_follow(subcommands: Any) -> None:
     """Add `follow` to the commands of `stream`."""
-    from pigeon_recsys.streaming.topics import GENERATED
-
     parser = stream_parser(
         subcommands, "follow", "bring an item index up to date with generated items", run_follow
     )
-    parser.add_argument("--generated", default=GENERATED, help="the topic of generated items")
+    add_topics(parser, "generated")
     parser.add_argument(
         "--index",
         type=Path,

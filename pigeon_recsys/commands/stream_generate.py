@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.commands.generate import STEPS, ratio_choice
 from pigeon_recsys.commands.stream_arguments import (
-    add_histories,
     add_idle,
     add_store,
+    add_topics,
     open_log,
     stream_parser,
 )
@@ -47,20 +47,11 @@ def register_generate(subcommands: Any) -> None:
     )
     parser.add_argument("--weights", type=Path, metavar="RUN", help="instead of the shipped ones")
     parser.add_argument("--group", default=GROUP, help="workers of a group share the work")
-    _add_topics(parser)
+    add_topics(parser, "histories", "requests", "generated", "state")
     _add_making(parser)
     _add_trigger(parser)
     add_idle(parser)
     add_operations_arguments(parser)
-
-
-def _add_topics(parser: argparse.ArgumentParser) -> None:
-    from pigeon_recsys.streaming.topics import GENERATED, REQUESTS, STATE
-
-    add_histories(parser)
-    parser.add_argument("--requests", default=REQUESTS, help="the topic of generation requests")
-    parser.add_argument("--generated", default=GENERATED, help="the topic of generated items")
-    parser.add_argument("--state", default=STATE, help="the topic of what workers remember")
 
 
 def _add_making(parser: argparse.ArgumentParser) -> None:

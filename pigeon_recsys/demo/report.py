@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pigeon_recsys.demo.story import UserStory
+from pigeon_recsys.demo.streamed import StreamedImage
 from pigeon_recsys.files import write_text_atomic
 from pigeon_recsys.records import TokenMask
 
@@ -48,6 +49,7 @@ class DemoReport:
     commit: str | None  # ends in `-dirty` where the working tree was changed
     created_ms: int
     users: tuple[UserStory, ...]
+    streamed: tuple[StreamedImage, ...] = ()  # of a run with a broker
 
     @property
     def total_s(self) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from pigeon_recsys import software
 from pigeon_recsys.datasets.folder import DatasetFolder
@@ -19,6 +20,7 @@ from pigeon_recsys.datasets.split import users_in
 from pigeon_recsys.demo.page import write_page
 from pigeon_recsys.demo.report import DemoReport, StageTiming, write_report
 from pigeon_recsys.demo.story import UserStory, tell_story
+from pigeon_recsys.demo.streamed import FEATURE_REPO, DemoStream, StreamedImage
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.files import check_writable_folder
 from pigeon_recsys.ports import HistorySource
@@ -50,6 +52,7 @@ class DemoSettings:
     out: Path
     data: Path | None = None  # a dataset folder; a sticker world when None
     weights: Path | None = None  # a trained run; the shipped weights, or a training, when None
+    kafka: str | None = None  # brokers; histories then come from events, and images on request
     num_users: int = 40
     seed: int = 0
 
@@ -81,10 +84,8 @@ def run_demo(settings: DemoSettings) -> DemoReport:
         dataset = _dataset(settings)
     with watch.stage("weights"):
         weights = _weights(settings, dataset)
-    with watch.stage("histories into Feast"):
-        histories = history_store_type("feast").create(
-            settings.out / "feature_repo", dataset.histories()
-        )
+    stream = DemoStream.on(settings.kafka, settings.out) if settings.kafka else None
+    histories = _histories(settings, dataset, stream, watch)
     with watch.stage("image embeddings and FAISS index"):
         build_artifacts(settings.out, weights, dataset)
     with watch.stage("ranker: TorchRec to ONNX"):
@@ -93,10 +94,35 @@ def run_demo(settings: DemoSettings) -> DemoReport:
         slot = wire_slot(settings.out, weights, dataset, histories)
     with watch.stage("slates with generated images"):
         slates = _fill_slates(settings, dataset, histories, slot)
-    report = _report(settings, dataset, slot, slates, watch)
+    streamed: tuple[StreamedImage, ...] = ()
+    if stream is not None:
+        asked = _asked(slates)
+        with watch.stage("images on request through Kafka"):
+            streamed = stream.make_images(dataset, settings.out, weights, asked)
+    report = _report(settings, dataset, slot, slates, streamed, watch)
     write_report(report, settings.out / "report.json")
     write_page(report, settings.out / "index.html")
     return report
+
+
+def _histories(
+    settings: DemoSettings, dataset: DatasetFolder, stream: DemoStream | None, watch: Stopwatch
+) -> HistorySource:
+    """Return the histories in Feast, written as tables or made of events."""
+    store, folder = history_store_type("feast"), settings.out / FEATURE_REPO
+    if stream is None:
+        with watch.stage("histories into Feast"):
+            return cast(HistorySource, store.create(folder, dataset.histories()))
+    store.create(folder, [])
+    with watch.stage("events through Kafka into Feast"):
+        stream.send_histories(dataset)
+    return cast(HistorySource, store.open(folder))
+
+
+def _asked(slates: Sequence[Slate]) -> list[tuple[str, Reference]]:
+    """Return what the stream is asked for: what the first slates were."""
+    made = [slate.generation.provenance for slate in slates if slate.generation]
+    return [(each.user_id, each.reference) for each in made[:STORIES]]
 
 
 def _dataset(settings: DemoSettings) -> DatasetFolder:
@@ -172,6 +198,7 @@ def _report(
     dataset: DatasetFolder,
     slot: GenerationSlot,
     slates: Sequence[Slate],
+    streamed: tuple[StreamedImage, ...],
     watch: Stopwatch,
 ) -> DemoReport:
     made = [slate.generation for slate in slates if slate.generation]
@@ -187,6 +214,7 @@ def _report(
             "slates": len(slates),
             "images made": sum(len(generation.sweep) for generation in made),
             "generated items placed": placed,
+            **({"images on request": len(streamed)} if settings.kafka else {}),
         },
         peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         versions={name: found or "not installed" for name, found in software.versions().items()},
@@ -195,6 +223,7 @@ def _report(
         commit=software.commit(),
         created_ms=time.time_ns() // 1_000_000,
         users=_stories(dataset, slates),
+        streamed=streamed,
     )
 
 

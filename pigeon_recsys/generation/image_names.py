@@ -20,3 +20,13 @@ def check_image_name(name: str) -> None:
             f"{shown!r} is no name of a picture. Use words of letters, digits, `_`, `-` and `.` "
             f"parted by `/`, at most {MAX_NAME} characters, such as images/3f/3fc9.png."
         )
+
+
+def picture_name(content_hash: str) -> str:
+    """Return the name of a picture, by its content."""
+    return f"images/{content_hash[:2]}/{content_hash}.png"
+
+
+def result_name(job_key: str) -> str:
+    """Return the name of what a job has made."""
+    return f"results/{job_key[:2]}/{job_key}.json"

@@ -61,7 +61,7 @@ def select_history(
     if num_images < 1:
         raise SettingsError(f"history selection: num_images must be at least 1, got {num_images}")
     settings = settings or SelectionSettings()
-    known, vectors_ND = _indexed(index, liked)
+    known, vectors_ND = indexed_likes(index, liked)
     if len(known) <= num_images:
         return known
     relevance_N = settings.typicality * typicality(vectors_ND)
@@ -86,8 +86,11 @@ def typicality(vectors_ND: Vectors) -> Vectors:
     return mean_N
 
 
-def _indexed(index: ItemIndex, liked: Sequence[str]) -> tuple[tuple[str, ...], Vectors]:
-    """Return the liked items that the index holds, each once at its newest like."""
+def indexed_likes(index: ItemIndex, liked: Sequence[str]) -> tuple[tuple[str, ...], Vectors]:
+    """Return the liked items that the index holds, each once at its newest like, and their vectors.
+
+    Items that were taken down since are among the likes and not in the index.
+    """
     known: list[str] = []
     rows: list[Vectors] = []
     for item_id in reversed(dict.fromkeys(reversed(liked))):

@@ -86,6 +86,17 @@ class EventLog(Protocol):
         """Leave the group at once, so that others take over without waiting."""
 
 
+@runtime_checkable
+class RecordWriter(Protocol):
+    """Writes records without reading any: a producer of events or requests."""
+
+    def write(self, new: Sequence[NewRecord]) -> None:
+        """Write all records, in order within each key, or none. Raises `LogError`."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
 def read_up_to(records: Iterable[Record]) -> dict[Place, int]:
     """Return the offset after the last of the records, by partition: what `commit` takes."""
     ends: dict[Place, int] = {}

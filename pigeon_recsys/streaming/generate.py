@@ -33,6 +33,7 @@ from pigeon_recsys.errors import (
 )
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.retrieval.candidates import taste_query
+from pigeon_recsys.retrieval.history_selection import indexed_likes
 from pigeon_recsys.streaming.dead_letters import dead_letter, failed_request, reason_of
 from pigeon_recsys.streaming.demand_table import Turn
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
@@ -174,11 +175,14 @@ class GenerationWorker:
         return self._memory.user(record.partition, request.user_id).with_request(request)
 
     def _learned(self, record: Record) -> UserDemand:
-        """Return a user after a change of the history; an erased one is forgotten here too."""
+        """Return a user after a change of the history; an erased one is forgotten here too.
+
+        Likes of items that were taken down, and that the index holds no more, do not count.
+        """
         state = HistoryState.from_bytes(record.value or b"")
         if state.is_erased:
             return UserDemand(state.user_id)
-        liked = state.history().liked
+        liked, _ = indexed_likes(self._planner.index, state.history().liked)
         user = self._memory.user(record.partition, state.user_id)
         return user.with_history(liked, taste_query(self._planner.index, liked))
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from pigeon_recsys.errors import EventError, GenerationError, StoreError, UnknownItem
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy, check_safe, check_sound
+from pigeon_recsys.generation.image_names import picture_name, result_name
 from pigeon_recsys.generation.picture_file import encode_picture
 from pigeon_recsys.ports import (
     GeneratedItemStore,
@@ -84,7 +85,7 @@ class ItemMaker:
     def _stored_before(self, job: GenerationJob) -> Outcome | None:
         """Return the result of an earlier try, or none; its item is stored again, to be sure."""
         try:
-            value = self._stage.images.read(_result_name(job))
+            value = self._stage.images.read(result_name(job.key))
             if value is None:
                 return None
             item = self._stage.codec.decode(value)
@@ -135,8 +136,8 @@ class ItemMaker:
         check_not_copy(vector, stage.index)
         if stage.safety is not None:
             check_safe(made.pixels, stage.safety)
-        digest = made.provenance.content_hash
-        url = stage.images.write(f"images/{digest[:2]}/{digest}.png", encode_picture(made))
+        name = picture_name(made.provenance.content_hash)
+        url = stage.images.write(name, encode_picture(made))
         item = GeneratedItem(
             item_id=made.item_id,
             image=url,
@@ -146,9 +147,5 @@ class ItemMaker:
             provenance=made.provenance,
         )
         stage.items.put([item])
-        stage.images.write(_result_name(job), stage.codec.encode(item))
+        stage.images.write(result_name(job.key), stage.codec.encode(item))
         return item
-
-
-def _result_name(job: GenerationJob) -> str:
-    return f"results/{job.key[:2]}/{job.key}.json"

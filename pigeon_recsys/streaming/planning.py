@@ -14,6 +14,7 @@ from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_query
 from pigeon_recsys.retrieval.history_selection import (
     NUM_IMAGES,
     SelectionSettings,
+    indexed_likes,
     select_history,
 )
 from pigeon_recsys.streaming.demand_table import Turn
@@ -50,17 +51,17 @@ class Planner:
         """
         user = turn.user
         history = self.histories.recent(user.user_id, HISTORY_LIMIT)
-        liked = history.liked
+        liked, _ = indexed_likes(self.index, history.liked)
+        if not liked:
+            raise GenerationError(
+                f"none of the user's {len(history.liked)} likes is an indexed item, so there is no "
+                "taste to draw by. Wait for a like, or index the items."
+            )
         request = user.demand.request
         reference = self._reference(user, liked) if request is None else request.reference
         wanted = reference.item_id
         vector = None if wanted is None else self.index.vectors([wanted])[0]
         shown = select_history(self.index, liked, vector, self.num_images, self.selection)
-        if not shown:
-            raise GenerationError(
-                f"none of the user's {len(liked)} likes is an indexed item, so there is no taste "
-                "to draw by. Wait for a like, or index the items."
-            )
         job = GenerationJob(
             user_id=user.user_id,
             history_hash=history.content_hash,

@@ -78,9 +78,8 @@ class World:
 
     def learn(self, user_id: str, *events: HistoryEvent) -> None:
         """Do what ingest does with events: the store first, then the changelog."""
-        known = self.histories.states([user_id]).get(user_id, HistoryState.empty(user_id))
-        state = known.merged(events)
-        self.histories.join([state])
+        joined = self.histories.join([HistoryState.empty(user_id).merged(events)])
+        state = joined.states[user_id]
         self.topics.write([NewRecord(HISTORIES, user_id.encode(), state.to_bytes())])
 
     def likes(self, user_id: str, *numbers: int) -> None:
@@ -158,4 +157,6 @@ class Worker:
             step, num_made = self.step(), self.make()
             if not step and not num_made:
                 return
+            if not num_made:
+                self.world.now_ms += 1_000  # a job waits for its next try
         raise AssertionError("there is no end to it")

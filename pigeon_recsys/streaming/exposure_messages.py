@@ -1,0 +1,59 @@
+"""Messages of the topic `exposures`: a generated item was shown to a user.
+
+    {"version": 1, "user_id": "ada", "at_ms": 1767225600000, "request_id": "slate-9",
+     "item_id": "gen-3fc9a1b2c3d4e5f6", "position": 3}
+
+Whoever serves the feed writes them, keyed by user; what was done with an item shown comes back as
+an interaction with the same item id. Position 0 is shown first.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import Field, TypeAdapter
+
+from pigeon_recsys.streaming.messages import VERSION, Id, UserMessage, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A user was shown an item."""
+
+    user_id: str
+    at_ms: int  # epoch milliseconds, UTC
+    request_id: str  # of the slate
+    item_id: str
+    position: int
+
+
+class ExposureMessage(UserMessage):
+    """One exposure."""
+
+    request_id: Id
+    item_id: Id
+    position: int = Field(ge=0)
+
+
+EXPOSURE = TypeAdapter(ExposureMessage)
+
+
+class JsonExposures:
+    """The codec of the message above."""
+
+    def decode(self, value: bytes) -> Exposure:
+        """Return the exposure. Raises `EventError`: oversized, malformed or wrong-schema."""
+        message = parse(EXPOSURE, value, of="exposure_messages")
+        return Exposure(
+            message.user_id, message.at_ms, message.request_id, message.item_id, message.position
+        )
+
+    def encode(self, exposure: Exposure) -> bytes:
+        """Return the exposure as JSON."""
+        message = ExposureMessage(
+            version=VERSION,
+            user_id=exposure.user_id,
+            at_ms=exposure.at_ms,
+            request_id=exposure.request_id,
+            item_id=exposure.item_id,
+            position=exposure.position,
+        )
+        return message.model_dump_json().encode()

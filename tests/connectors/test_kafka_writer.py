@@ -1,0 +1,40 @@
+"""Writing to a real Kafka: all records or none, each where its key belongs."""
+
+import pytest
+
+from kafka_broker.cluster import Cluster
+from kafka_broker.ports import free_port
+from pigeon_recsys.errors import LogError
+from pigeon_recsys.streaming.event_log import NewRecord, RecordWriter
+from pigeon_recsys_connectors.kafka_writer import KafkaWriter
+from tests.connectors.test_kafka_event_log import read_all
+
+
+def test_records_of_a_key_stay_together_and_in_order(kafka: Cluster) -> None:
+    topic = kafka.new_topic("events", num_partitions=4)
+    writer = KafkaWriter(kafka.bootstrap)
+    assert isinstance(writer, RecordWriter)
+    keys = [b"ada", b"bob", b"eve"]
+    for batch in range(2):
+        writer.write([NewRecord(topic, key, str(batch).encode()) for key in keys])
+    writer.close()
+    for key in keys:
+        found = [record for record in read_all(kafka, topic) if record.key == key]
+        assert len({record.partition for record in found}) == 1
+        assert [record.value for record in found] == [b"0", b"1"]
+
+
+def test_where_one_cannot_be_written_none_is_and_the_writer_goes_on(kafka: Cluster) -> None:
+    topic = kafka.new_topic("events")
+    writer = KafkaWriter(kafka.bootstrap)
+    too_large = NewRecord(topic, b"k", b"x" * 10_000_000)
+    with pytest.raises(LogError, match="writing 2 records failed"):
+        writer.write([NewRecord(topic, b"k", b"small"), too_large])
+    writer.write([NewRecord(topic, b"k", b"after")])
+    writer.close()
+    assert [record.value for record in read_all(kafka, topic)] == [b"after"]
+
+
+def test_no_broker_is_a_clear_error() -> None:
+    with pytest.raises(LogError, match="no Kafka broker answers at"):
+        KafkaWriter(f"127.0.0.1:{free_port()}")
