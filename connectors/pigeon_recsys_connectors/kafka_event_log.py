@@ -48,6 +48,10 @@ MOVED = (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
+# How long others wait for a worker that was killed: at most the first, and the second too where it
+# died inside a transaction (Kafka looks for such transactions every 10 s).
+SESSION_TIMEOUT_S = 8.0
+TRANSACTION_TIMEOUT_S = 10.0
 MAX_POLLED = 2000  # records of a batch
 IDLE_STEP_S = 0.2
 LAG_TIMEOUT_S = 5.0
@@ -76,6 +80,7 @@ class KafkaEventLog:
         self._producer_settings = {
             **self._client_settings,
             "transactional_id": f"{group}-{uuid.uuid4().hex}",
+            "transaction_timeout_ms": round(TRANSACTION_TIMEOUT_S * 1000),
             **(producer or {}),
         }
         settings = {
@@ -85,6 +90,8 @@ class KafkaEventLog:
             "auto_offset_reset": "earliest",
             "enable_auto_commit": False,
             "max_poll_records": max_polled,
+            "session_timeout_ms": round(SESSION_TIMEOUT_S * 1000),
+            "heartbeat_interval_ms": round(SESSION_TIMEOUT_S * 1000 / 4),
             "partition_assignment_strategy": [CopartitioningAssignor],
             **(consumer or {}),
         }
