@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from pigeon_recsys.cli import add_common_arguments
 from pigeon_recsys.commands.stream_arguments import (
     TOPICS,
     add_idle,
@@ -27,6 +28,7 @@ def register(commands: Any) -> None:
     stream = commands.add_parser("stream", help="events in, images out, on Kafka")
     subcommands = stream.add_subparsers(dest="stream_command", required=True, metavar="COMMAND")
     _register_topics(subcommands)
+    _register_store(subcommands)
     _register_ingest(subcommands)
     register_generate(subcommands)
     register_follow(subcommands)
@@ -45,6 +47,18 @@ def _register_topics(subcommands: Any) -> None:
     )
     parser.add_argument("--replication", type=int, default=1, help="copies of each record")
     add_topics(parser, *TOPICS)
+
+
+def _register_store(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "store",
+        help="make an empty history store",
+        description="Make an empty Feast feature repository for the workers, on SQLite. "
+        "See docs/feast.md for other online stores.",
+    )
+    add_store(parser)
+    add_common_arguments(parser)
+    parser.set_defaults(run=run_store)
 
 
 def _register_ingest(subcommands: Any) -> None:
@@ -92,6 +106,18 @@ def run_topics(args: argparse.Namespace) -> dict[str, Any]:
     for topic in topics:
         print(f"{topic.name}: {'made' if topic.name in made else 'was there'}")
     return {"made": made}
+
+
+def run_store(args: argparse.Namespace) -> dict[str, Any]:
+    """Make the store, where nothing is yet."""
+    from pigeon_recsys.errors import OutputError
+    from pigeon_recsys.wiring import history_store_type
+
+    if args.store.exists() and (not args.store.is_dir() or any(args.store.iterdir())):
+        raise OutputError(f"{args.store} is not empty. Name a new folder, or use what is there.")
+    history_store_type("feast").create(args.store, [])
+    print(f"{args.store}: an empty history store")
+    return {"store": str(args.store)}
 
 
 def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
