@@ -75,7 +75,7 @@ class SystemPackage:
 
 KAFKA_PACKAGES = (
     SystemPackage(
-        ("java",), "openjdk-17-jre-headless", "running the Kafka broker (Java 17 or newer)"
+        ("java",), "default-jre-headless", "running the Kafka broker (Java 17 or newer)"
     ),
     SystemPackage(("mvn",), "maven", "fetching the Kafka broker"),
 )

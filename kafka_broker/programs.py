@@ -13,7 +13,7 @@ from pathlib import Path
 from kafka_broker.errors import BrokerError
 
 MIN_JAVA = 17  # what Kafka 4 brokers are compiled for
-INSTALL_JAVA = "On Debian: apt-get install --no-install-recommends openjdk-17-jre-headless"
+INSTALL_JAVA = "On Debian: apt-get install --no-install-recommends default-jre-headless"
 INSTALL_MAVEN = "On Debian: apt-get install --no-install-recommends maven"
 
 Which = Callable[[str], str | None]

@@ -75,6 +75,12 @@ class GenerationSlot:
             history = self.histories.recent(request.user_id, self.settings.history_limit)
         except UnknownUser:
             return self._cold_start(request, UNKNOWN_USER)
+        if history.is_stale:
+            logger.warning(
+                "the history for request %s is stale: written at %s ms",
+                request.request_id,
+                history.written_ms,
+            )
         if not history.liked:
             return self._cold_start(request, NO_LIKES)
         candidates = self._ranked_candidates(request, history)

@@ -65,14 +65,7 @@ def load_generator(
     Raises `ArtifactError` naming the first file that is missing, corrupt or made from another
     embedder.
     """
-    from pigeon_recsys.model.inference import PigeonModel
-
-    embedder, index = load_retrieval(artifacts)
-    predictor = _ratio_predictor(weights, settings)
-    model = PigeonModel.load(weights)
-    return PigeonGenerator(
-        model, embedder, index, settings or GeneratorSettings(), predictor=predictor
-    )
+    return _pigeon(weights, *load_retrieval(artifacts), settings)
 
 
 def load_retrieval(artifacts: Path) -> "tuple[OnnxEmbedder, FaissIndex]":
@@ -100,14 +93,15 @@ def wire_slot(
     """
     from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
 
-    pigeon = load_generator(artifacts, weights, generator)
+    embedder, index = load_retrieval(artifacts)
+    ranker = OnnxRanker.load(artifacts / RANKER_FILE, index)
     return GenerationSlot(
         histories=histories,
         catalog=catalog,
-        embedder=pigeon.embedder,
-        index=pigeon.index,
-        generator=pigeon,
-        ranker=OnnxRanker.load(artifacts / RANKER_FILE, pigeon.index),
+        embedder=embedder,
+        index=index,
+        generator=_pigeon(weights, embedder, index, generator),
+        ranker=ranker,
         settings=slot or SlotSettings(),
     )
 
@@ -119,6 +113,21 @@ def wire_generator(
     with tempfile.TemporaryDirectory() as folder:
         build_artifacts(Path(folder), weights, catalog)
         return load_generator(Path(folder), weights, settings)
+
+
+def _pigeon(
+    weights: Path,
+    embedder: "OnnxEmbedder",
+    index: "FaissIndex",
+    settings: GeneratorSettings | None,
+) -> PigeonGenerator:
+    from pigeon_recsys.model.inference import PigeonModel
+
+    predictor = _ratio_predictor(weights, settings)
+    model = PigeonModel.load(weights)
+    return PigeonGenerator(
+        model, embedder, index, settings or GeneratorSettings(), predictor=predictor
+    )
 
 
 def _ratio_predictor(weights: Path, settings: GeneratorSettings | None) -> "RatioPredictor | None":

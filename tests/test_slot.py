@@ -204,3 +204,19 @@ def test_an_image_below_the_minimum_score_is_made_but_not_placed(slot: Generatio
 def test_the_same_request_gives_the_same_slate(slot: GenerationSlot) -> None:
     first, again = slot.fill(request("ada")), slot.fill(request("ada"))
     assert first.placements == again.placements
+
+
+class StaleStore(FakeHistoryStore):
+    """Says of every history that it is too old."""
+
+    def recent(self, user_id: str, limit: int) -> History:
+        return replace(super().recent(user_id, limit), is_stale=True)
+
+
+def test_a_stale_history_is_used_and_told_of(
+    slot: GenerationSlot, caplog: pytest.LogCaptureFixture
+) -> None:
+    stale = replace(slot, histories=StaleStore([history("ada", LIKED)]))
+    assert stale.fill(SlotRequest("r1", "ada")).generation is not None
+    assert "the history for request r1 is stale: written at" in caplog.text
+    assert "ada" not in caplog.text

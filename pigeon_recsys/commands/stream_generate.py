@@ -63,6 +63,12 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--timeout", type=positive_s, metavar="SECONDS", default=120.0, help="of a pass"
     )
+    options.add_argument(
+        "--safety",
+        metavar="NAME",
+        help="refuse what this classifier, an entry point of pigeon_recsys.safety_classifiers, "
+        "finds unsafe",
+    )
     options.add_argument("--attempts", type=int, default=3, help="at an image that fails")
     options.add_argument(
         "--ratio",
@@ -188,6 +194,7 @@ def _stage(args: argparse.Namespace, catalog: "DatasetFolder", artifacts: Path) 
         images=connector("image_stores", "fsspec").open(args.images),
         items=connector("item_stores", "feast").open(args.store),
         codec=JsonGeneratedItems(),
+        safety=connector("safety_classifiers", args.safety)() if args.safety else None,
     )
 
 

@@ -10,7 +10,7 @@ the user id: what concerns one user shares a partition.
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Final, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -18,7 +18,7 @@ from pigeon_recsys.errors import EventError
 
 MAX_BYTES = 16_384  # of a message; the largest honest one has some ids, numbers and a sentence
 MAX_AHEAD_MS = 5 * 60_000  # of the reader's clock: clocks differ, but nobody liked tomorrow
-VERSION = 1
+VERSION: Final = 1
 
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 Time = Annotated[int, Field(ge=0)]

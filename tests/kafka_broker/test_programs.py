@@ -9,7 +9,7 @@ from kafka_broker.errors import BrokerError
 from kafka_broker.programs import find_java, find_maven, java_version
 
 MakeProgram = Callable[[str, str], Path]
-INSTALL_JAVA = "apt-get install --no-install-recommends openjdk-17-jre-headless"
+INSTALL_JAVA = "apt-get install --no-install-recommends default-jre-headless"
 
 
 def nothing(_command: str) -> None:

@@ -1,14 +1,17 @@
 """The generate worker: each job has one result, whatever fails or dies between any two steps."""
 
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pigeon_recsys.errors import GenerationError, LogError, SettingsError
 from pigeon_recsys.history.events import Erased, TakenBack
-from pigeon_recsys.records import Generation, GenerationTask
+from pigeon_recsys.records import Generation, GenerationTask, Pixels, Vectors
 from pigeon_recsys.streaming.dead_letters import SUFFIX
 from pigeon_recsys.streaming.event_log import NewRecord
 from pigeon_recsys.streaming.generation_requests import JsonRequests
@@ -398,3 +401,20 @@ def test_a_generator_that_raises_anything_stops_nobody() -> None:
     worker.step()
     worker.make()
     assert worker.step().num_in_hand == 1
+
+
+class Prude:
+    """Cannot judge any picture."""
+
+    def unsafe(self, images: Sequence[Pixels]) -> Vectors:
+        return np.array([float("nan")] * len(images), np.float32)
+
+
+def test_what_a_safety_classifier_cannot_pass_is_never_published() -> None:
+    world = World()
+    world.stage = replace(world.stage, safety=Prude())
+    world.likes("ada", 1, 2, 3)
+    Worker(world).run()
+    assert world.published() == []
+    assert world.images.contents == {}, "nothing of it is stored"
+    assert [reason for reason, _ in world.letters()] == ["generation"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pigeon_recsys.errors import HistoryStoreError, LogError
 from pigeon_recsys.history.events import HistoryEvent, Interacted, TakenBack
-from pigeon_recsys.history.state import HistoryState
+from pigeon_recsys.history.state import HistoryState, Joined
 from pigeon_recsys.records import LIKE
 from pigeon_recsys.streaming.dead_letters import SUFFIX, attempts, replayed
 from pigeon_recsys.streaming.event_log import NewRecord
@@ -124,13 +124,13 @@ class FailingStore(FakeHistoryStateStore):
         super().__init__()
         self._fails, self._after = fails, after
 
-    def join(self, states: Iterable[HistoryState]) -> int:
+    def join(self, states: Iterable[HistoryState]) -> Joined:
         if self._after:
-            num_changed = super().join(states)
+            joined = super().join(states)
         if self._fails:
             self._fails -= 1
             raise HistoryStoreError("the store is gone")
-        return num_changed if self._after else super().join(states)
+        return joined if self._after else super().join(states)
 
 
 @pytest.mark.parametrize("after", [True, False])
@@ -155,10 +155,10 @@ def test_a_worker_whose_partitions_moved_writes_nothing() -> None:
     topics, store = make_topics([record_of(like("ada", 1))]), FakeHistoryStateStore()
 
     class TakenWhileStoring(FakeHistoryStateStore):
-        def join(self, states: Iterable[HistoryState]) -> int:
-            num_changed = store.join(states)
+        def join(self, states: Iterable[HistoryState]) -> Joined:
+            joined = store.join(states)
             make_worker(topics, store)  # takes the partitions over
-            return num_changed
+            return joined
 
     zombie = make_worker(topics, TakenWhileStoring())
     assert zombie.step() == Ingested()
