@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -23,6 +23,7 @@ from kafka_broker.jars import kafka_jars
 from kafka_broker.ports import LOOPBACK, check_free, free_port, is_listening
 from kafka_broker.programs import find_java
 from kafka_broker.properties import CLUSTER_ID, server_properties
+from kafka_broker.secure_listener import SecureListener
 
 START_TIMEOUT_S = 120.0  # takes 4 s on a free core
 STOP_TIMEOUT_S = 20.0  # a clean stop takes 1 s; after this the broker is killed
@@ -52,16 +53,22 @@ class Broker:
     controller_port: int
     watcher: subprocess.Popen[bytes]
     process: subprocess.Popen[bytes] | None = None
+    secured: Sequence[SecureListener] = ()  # beside the plain listener on `port`
 
     @classmethod
-    def start(cls, port: int | None = None, environment: Mapping[str, str] = os.environ) -> Self:
+    def start(
+        cls,
+        port: int | None = None,
+        environment: Mapping[str, str] = os.environ,
+        secured: Sequence[SecureListener] = (),
+    ) -> Self:
         """Start a broker without data, on `port` or a free one; return when it answers."""
         if port is not None:
             check_free(port)
         java, jars = find_java(environment), kafka_jars(environment)
         ports = port or free_port(), free_port()
         folder = Path(tempfile.mkdtemp(prefix="pigeon-kafka-"))
-        broker = cls(folder, java, jars, *ports, watch(folder))
+        broker = cls(folder, java, jars, *ports, watch(folder), secured=secured)
         try:
             broker.format()
             broker.launch()
@@ -93,7 +100,9 @@ class Broker:
 
     def format(self) -> None:
         """Write the configuration and prepare the data folder."""
-        self.properties.write_text(server_properties(self.folder, self.port, self.controller_port))
+        self.properties.write_text(
+            server_properties(self.folder, self.port, self.controller_port, self.secured)
+        )
         self.process = self.run_java(
             *("kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}"),
             *("--config", str(self.properties)),
@@ -107,7 +116,7 @@ class Broker:
 
     def launch(self) -> None:
         """Start the server on its ports and data, and wait until it takes requests."""
-        for port in (self.port, self.controller_port):
+        for port in (self.port, self.controller_port, *(each.port for each in self.secured)):
             check_free(port)
         self.process = self.run_java("kafka.Kafka", str(self.properties))
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -1,12 +1,14 @@
 """The configuration of one broker that is its own controller, on loopback.
 
-In:  its folder and its two ports.
+In:  its folder, its two ports, and further listeners that are secured.
 Out: the text of server.properties.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kafka_broker.ports import LOOPBACK
+from kafka_broker.secure_listener import SecureListener
 
 CLUSTER_ID = "pigeon-recsys-broker-A"  # any 16 bytes in base64
 NODE_ID = 1
@@ -38,19 +40,26 @@ BEHAVIOUR = {
 }
 
 
-def server_properties(folder: Path, port: int, controller_port: int) -> str:
+def server_properties(
+    folder: Path, port: int, controller_port: int, secured: Sequence[SecureListener] = ()
+) -> str:
     """Return server.properties for a broker whose data lies in `folder`."""
-    listener = f"PLAINTEXT://{LOOPBACK}:{port}"
+    plain = f"PLAINTEXT://{LOOPBACK}:{port}"
+    advertised = ",".join([plain, *(each.url for each in secured)])
+    protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
+    protocols |= {each.name: each.protocol for each in secured}
     identity = {
         "process.roles": "broker,controller",
         "node.id": NODE_ID,
         "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller_port}",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "listeners": f"{listener},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": listener,
+        "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
+        "listeners": f"{advertised},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": advertised,
         "log.dirs": folder / "data",
     }
-    settings = {**identity, **ONE_COPY, **SMALL, **BEHAVIOUR}
+    settings: dict[str, object] = {**identity, **ONE_COPY, **SMALL, **BEHAVIOUR}
+    for each in secured:
+        settings |= each.properties
     return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -12,6 +12,7 @@
     │   ├── HistoryStoreError   user histories
     │   ├── ItemStoreError      generated items
     │   └── ImageStoreError     generated pictures
+    ├── HistoriesDiffer     two ways to the same histories did not give the same
     ├── EventError          an event from outside cannot be used as it is
     ├── LogError            the event log could not be read or written
     │   └── PartitionsMoved another worker has the partitions by now
@@ -97,9 +98,12 @@ class UnknownUser(PigeonError):
 class UnknownItem(PigeonError):
     """The catalog or the index holds no such item."""
 
-    def __init__(self, item_id: str, *, where: str = "the catalog", num_known: int = 0) -> None:
+    def __init__(
+        self, item_id: str, *, where: str = "the catalog", num_known: int | None = None
+    ) -> None:
         self.item_id = item_id
-        super().__init__(f"{where} holds no item {item_id!r} among its {num_known} items.")
+        among = "" if num_known is None else f" among its {num_known} items"
+        super().__init__(f"{where} holds no item {item_id!r}{among}.")
 
 
 class StoreError(PigeonError):
@@ -116,6 +120,14 @@ class ItemStoreError(StoreError):
 
 class ImageStoreError(StoreError):
     """The store of generated pictures could not be read or written."""
+
+
+class HistoriesDiffer(PigeonError):
+    """Two ways to the same histories did not give the same; `result` holds what differs."""
+
+    def __init__(self, message: str, result: dict[str, Any]) -> None:
+        self.result: dict[str, Any] = result
+        super().__init__(message)
 
 
 class EventError(PigeonError):

@@ -19,6 +19,8 @@ SKIP = "skip"
 NEUTRAL = "neutral"  # seen, neither liked nor skipped (a rating in the middle)
 EVENTS = (LIKE, SKIP, NEUTRAL)
 
+GENERATED_PREFIX = "gen-"  # of item ids; no catalog item's id begins so
+
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
@@ -160,6 +162,11 @@ class TokenMask:
 def content_hash(pixels: Pixels) -> str:
     """Return the sha256 of a picture's shape and bytes, 64 hex digits."""
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+def generated_item_id(content_hash: str) -> str:
+    """Return the item id of a generated picture."""
+    return GENERATED_PREFIX + content_hash[:16]
 
 
 @dataclass(frozen=True, slots=True)

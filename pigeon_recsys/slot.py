@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pigeon_recsys.errors import GenerationError, UnknownItem, UnknownUser
+from pigeon_recsys.errors import GenerationError, StoreError, UnknownItem, UnknownUser
+from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.ports import (
     HistorySource,
     ImageEmbedder,
@@ -134,8 +135,9 @@ class GenerationSlot:
         try:
             task = self._task(request, history, candidates)
             return self.generator.generate([task])[0], ""
-        except (GenerationError, UnknownItem) as exc:
-            logger.warning("no image for request %s: %s", request.request_id, exc)
+        except (GenerationError, StoreError, UnknownItem) as exc:
+            told = without_user(exc, request.user_id)
+            logger.warning("no image for request %s: %s", request.request_id, told)
             return None, f"no generated item: {exc}"
 
     def _task(

@@ -8,6 +8,7 @@ The definitions are those of the shipped `feature_repo/`: it is copied, never re
 
 import io
 import logging
+import os
 import re
 import runpy
 import shutil
@@ -32,6 +33,7 @@ from pigeon_recsys.errors import (
 )
 from pigeon_recsys.files import atomic_path, check_writable_folder, write_bytes_atomic
 from pigeon_recsys.records import History
+from pigeon_recsys_connectors import METRIC_VARIABLES
 from pigeon_recsys_connectors.feast_item_rows import ITEM_SCHEMA
 from pigeon_recsys_connectors.feast_rows import NO_FEATURES, ROW_SCHEMA, to_rows
 
@@ -44,6 +46,10 @@ except ModuleNotFoundError as exc:
     raise MissingExtra("feast", needed_for="the Feast history store") from exc
 
 logger = logging.getLogger(__name__)
+
+if os.environ.get(METRIC_VARIABLES[0]) == os.devnull:  # set for Feast alone, see __init__.py
+    for variable in METRIC_VARIABLES:
+        os.environ.pop(variable, None)
 
 CONFIG = "feature_store.yaml"
 DEFINITIONS = "definitions.py"

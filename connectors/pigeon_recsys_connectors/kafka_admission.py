@@ -22,7 +22,7 @@ FIXES = {  # by protocol
     "PLAINTEXT": "If they ask for a password or for encryption, give --kafka-settings.",
     "SSL": "Check the protocol and the certificates in --kafka-settings.",
     "SASL_PLAINTEXT": "Check protocol, mechanism, user name and password in --kafka-settings.",
-    "SASL_SSL": "Check protocol, mechanism, user name, password and ssl_cafile in --kafka-settings.",
+    "SASL_SSL": "Check protocol, mechanism, user name, password and CA in --kafka-settings.",
 }
 REACH_TIMEOUT_S = 5.0
 ADMIT_TIMEOUT_S = 5.0  # takes 20 ms where the cluster is well

@@ -133,16 +133,17 @@ def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
     total = Ingested()
     settings = IngestSettings(changelog=args.histories)
     reader = MessageReader(JsonEvents())
-    with operating(args) as observer, stop_on_signals() as stop:
+    with operating(args) as observer:
         store = history_store_type("feast").open(args.store)
-        for done in work_on_log(
-            lambda: open_log(args, args.events),
-            lambda log: HistoryIngest(log, store, reader, settings, observer).step,
-            stop,
-            args.until_idle,
-            observer,
-        ):
-            total += done
+        with stop_on_signals() as stop:  # from here on there is a batch to finish
+            for done in work_on_log(
+                lambda: open_log(args, args.events),
+                lambda log: HistoryIngest(log, store, reader, settings, observer).step,
+                stop,
+                args.until_idle,
+                observer,
+            ):
+                total += done
     print(
         f"{total.num_records} records: {total.num_changed} histories changed, "
         f"{total.num_dead} dead letters"

@@ -182,17 +182,20 @@ def _artifacts(
 
 
 def _stage(args: argparse.Namespace, catalog: "DatasetFolder", artifacts: Path) -> "Stage":
+    from pigeon_recsys.generation.generated_catalog import CatalogWithGenerated
     from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
     from pigeon_recsys.streaming.making import Stage
     from pigeon_recsys.wiring import connector, load_retrieval
 
     embedder, index = load_retrieval(artifacts)
+    images = connector("image_stores", "fsspec").open(args.images)
+    items = connector("item_stores", "feast").open(args.store)
     return Stage(
-        catalog=catalog,
+        catalog=CatalogWithGenerated(catalog, items, images),
         embedder=embedder,
         index=index,
-        images=connector("image_stores", "fsspec").open(args.images),
-        items=connector("item_stores", "feast").open(args.store),
+        images=images,
+        items=items,
         codec=JsonGeneratedItems(),
         safety=connector("safety_classifiers", args.safety)() if args.safety else None,
     )

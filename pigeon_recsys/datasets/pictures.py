@@ -1,11 +1,12 @@
 """Find and decode the pictures of a dataset folder, which may come from anywhere.
 
-In:  a path as the items table gives it.
+In:  a path as the items table gives it, or a file's bytes.
 Out: RGB pixels, or `BadPicture` saying what is wrong with the file.
 
 Only PNG, JPEG and WebP are decoded, only up to a bounded size, and only files inside the folder.
 """
 
+import io
 import os
 import struct
 from pathlib import Path
@@ -50,10 +51,11 @@ def picture_path(folder: Path, image: str) -> Path:
     return Path(real)
 
 
-def decode_picture(path: Path) -> Pixels:
+def decode_picture(file: Path | bytes) -> Pixels:
     """Return the picture in RGB, upright, transparency on white. Raises `BadPicture`."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        source = io.BytesIO(file) if isinstance(file, bytes) else file
+        with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large()
             return _rgb(image)
@@ -62,7 +64,8 @@ def decode_picture(path: Path) -> Pixels:
     except BOMB as exc:
         raise _too_large() from exc
     except UnidentifiedImageError as exc:
-        fault = "is no PNG, JPEG or WebP picture" if path.stat().st_size else "is an empty file"
+        size = len(file) if isinstance(file, bytes) else file.stat().st_size
+        fault = "is no PNG, JPEG or WebP picture" if size else "is an empty file"
         raise BadPicture("broken image", f"{fault}. Replace it.") from exc
     except BROKEN as exc:
         raise BadPicture("broken image", f"cannot be decoded: {exc}. Replace it.") from exc

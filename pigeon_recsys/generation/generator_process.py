@@ -62,6 +62,8 @@ class GeneratorProcess:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._version: str | None = None
+        self._starting = threading.Lock()  # against a `close` from another thread
+        self._is_closed = False
 
     @property
     def version(self) -> str:
@@ -83,7 +85,13 @@ class GeneratorProcess:
         raise GenerationError(str(answer))
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process for good, whatever it is doing; another thread's `generate` fails."""
+        with self._starting:
+            self._is_closed = True
+            self._end()
+
+    def _end(self) -> None:
+        """End the process; the next tasks get another."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -91,18 +99,22 @@ class GeneratorProcess:
 
     def _start(self) -> None:
         """Start a process and wait until the generator is loaded."""
-        self.close()
+        self._end()
         if self._pipe is not None:
             self._pipe.close()
         self._pipe, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(
-            target=_serve, args=(theirs, self._make_generator, os.getpid()), daemon=True
-        )
-        self._process.start()
+        with self._starting:
+            if self._is_closed:
+                raise GenerationError("the generator is closed.")
+            process = SPAWN.Process(
+                target=_serve, args=(theirs, self._make_generator, os.getpid()), daemon=True
+            )
+            process.start()
+            self._process = process
         theirs.close()
         answer = self._exchange(None, self._start_timeout_s)
         if not isinstance(answer, str):
-            self.close()
+            self._end()
             raise GenerationError(f"the generator cannot be loaded: {answer}")
         self._version = answer
 
@@ -117,7 +129,7 @@ class GeneratorProcess:
 
         def expire() -> None:
             expired.set()
-            self.close()
+            self._end()
 
         killer = threading.Timer(timeout_s, expire)
         killer.start()

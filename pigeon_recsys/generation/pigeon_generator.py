@@ -27,6 +27,7 @@ from pigeon_recsys.records import (
     SweepImage,
     TokenMask,
     content_hash,
+    generated_item_id,
 )
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class PigeonGenerator:
             for image, keep in zip(sweep.task.history, sweep.history_keep, strict=True)
         )
         provenance = self._provenance(sweep.task, chosen, checks)
-        item_id = f"gen-{provenance.content_hash[:16]}"
+        item_id = generated_item_id(provenance.content_hash)
         return Generation(item_id, chosen.pixels, sweep.images, masks, provenance)
 
     def _first_sound(self, sweep: Sequence[SweepImage]) -> tuple[SweepImage, tuple[str, ...]]:

@@ -129,6 +129,11 @@ class Watchdog(Observer):
         with self._lock:
             self._end(kind)
 
+    def waited(self, seconds: float) -> None:
+        """Who waits after a failure is alive."""
+        with self._lock:
+            self._stepped_at = self._clock()
+
     def breaker(self, is_open: bool) -> None:
         """An open breaker is a problem."""
         if is_open:

@@ -5,6 +5,7 @@ Out: the text that `/metrics` serves; metric_table.py says what each number mean
 """
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -57,8 +58,10 @@ class StreamMetrics(Observer):
         waiting = lag()
         for place, count in waiting.items():
             self._of[table.LAG].labels(*place).set(count)
-        for place in self._lagging - waiting.keys():
-            self._of[table.LAG].remove(*place)
+        with warnings.catch_warnings():  # where values are kept in files, it warns that they stay
+            warnings.simplefilter("ignore", UserWarning)
+            for place in self._lagging - waiting.keys():
+                self._of[table.LAG].remove(*place)
         self._lagging = set(waiting)
 
     def restoring(self, num_partitions: int) -> None:

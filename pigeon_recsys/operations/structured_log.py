@@ -46,13 +46,15 @@ class JsonFormatter(logging.Formatter):
 
 @contextmanager
 def json_logs() -> Iterator[None]:
-    """Let the root logger's handlers write JSON while the block runs."""
+    """Let the root logger's handlers write JSON while the block runs; warnings are logged too."""
     before = [(handler, handler.formatter) for handler in logging.getLogger().handlers]
     for handler, _ in before:
         handler.setFormatter(JsonFormatter())
+    logging.captureWarnings(True)
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         for handler, formatter in before:
             handler.setFormatter(formatter)
 

@@ -31,6 +31,7 @@ from pigeon_recsys.errors import (
     UnknownItem,
     UnknownUser,
 )
+from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.retrieval.candidates import taste_query
 from pigeon_recsys.retrieval.history_selection import indexed_likes
@@ -119,7 +120,7 @@ class GenerationWorker:
         self._observer = observer
         self._now_ms = now_ms
         self._memory = GenerationMemory(
-            log, self._settings.reads, self._settings.state, self._settings.trigger
+            log, self._settings.reads, self._settings.state, self._settings.trigger, observer
         )
 
     def step(self) -> Step:
@@ -150,7 +151,8 @@ class GenerationWorker:
             self._end(ended, step)
         now_ms = self._now_ms()
         for turn in islice(self._memory.due(now_ms), max(0, self._pool.room)):
-            self._start(turn, now_ms, step)
+            if not self._start(turn, now_ms, step):
+                break
         return step
 
     def _take(self, record: Record, step: Step) -> None:
@@ -192,30 +194,35 @@ class GenerationWorker:
         if owner is None:
             return
         partition, user = owner
-        if isinstance(ended.outcome, Made):
+        if is_made := isinstance(ended.outcome, Made):
             key, value = user.user_id.encode(), self._codecs.items.encode(ended.outcome.item)
             step.new.append(NewRecord(self._settings.generated, key, value, partition))
         else:
             self._refuse(_request_of(ended.job), ended.outcome.error, step)
         step.ended.append(ended)
         now_ms = self._now_ms()
-        self._memory.remember(partition, user.ended(ended.gpu_s, now_ms), now_ms)
+        user = user.ended(ended.gpu_s, now_ms, is_made=is_made)
+        self._memory.remember(partition, user, now_ms)
 
-    def _start(self, turn: Turn, now_ms: int, step: Step) -> None:
-        """Start the job of a user whose turn it is, or say why not."""
+    def _start(self, turn: Turn, now_ms: int, step: Step) -> bool:
+        """Start the job of a user whose turn it is, or say why not.
+
+        False where the store failed: asking it again at once may take its time-out once more.
+        """
         user, request = turn.user, turn.user.demand.request
         try:
             plan = self._planner.plan(turn, now_ms)
         except HistoryStoreError as exc:
-            logger.warning("no history could be read, next try in %d ms: %s", RETRY_MS, exc)
+            told = without_user(exc, user.user_id)
+            logger.warning("no history could be read, next try in %d ms: %s", RETRY_MS, told)
             self._observer.store_failed(HISTORY_STORE)
             self._memory.put_off(turn, now_ms + RETRY_MS)
-            return
+            return False
         except IMPOSSIBLE as exc:
             if request is None:  # nobody waits for it
                 wait_ms = round(self._settings.trigger.cooldown_s * 1000)
                 self._memory.put_off(turn, now_ms + wait_ms)
-                return
+                return True
             self._refuse(request, exc, step)
             user = user.answered()
         else:
@@ -226,6 +233,7 @@ class GenerationWorker:
                 user = user.started(plan.job, plan.mark)
                 step.started.append(plan.job)
         self._memory.remember(turn.partition, user, now_ms)
+        return True
 
     def _refuse(self, request: GenerationRequest, error: Exception, step: Step) -> None:
         """Send a request that cannot be answered to the dead letters."""
@@ -250,9 +258,10 @@ class GenerationWorker:
         for topic, error in step.letters:
             self._observer.dead_letter(topic, reason_of(error))
         for job, outcome, gpu_s in ((each.job, each.outcome, each.gpu_s) for each in step.ended):
-            age_s = (self._now_ms() - job.started_ms) / 1000
+            now_ms = self._now_ms()
+            seconds, age_s = (now_ms - job.started_ms) / 1000, (now_ms - job.caused_ms) / 1000
             if isinstance(outcome, Made):
-                self._observer.job_made(age_s, gpu_s, age_s, outcome.was_stored)
+                self._observer.job_made(seconds, gpu_s, age_s, outcome.was_stored)
             else:
                 self._observer.job_failed(reason_of(outcome.error))
         waiting, running, is_open = self._pool.load

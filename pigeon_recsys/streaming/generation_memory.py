@@ -14,6 +14,7 @@ from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.streaming.demand_table import DemandTable, Turn
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Place
 from pigeon_recsys.streaming.jobs import GenerationJob
+from pigeon_recsys.streaming.observation import SILENT, Observer
 from pigeon_recsys.streaming.trigger import TriggerSettings
 from pigeon_recsys.streaming.user_demand import UserDemand
 
@@ -24,13 +25,19 @@ class GenerationMemory:
     """Users by partition. One thread uses it."""
 
     def __init__(
-        self, log: EventLog, reads: tuple[str, ...], state_topic: str, trigger: TriggerSettings
+        self,
+        log: EventLog,
+        reads: tuple[str, ...],
+        state_topic: str,
+        trigger: TriggerSettings,
+        observer: Observer = SILENT,
     ) -> None:
         """Raises `SettingsError` for topics of different numbers of partitions, or `LogError`."""
         self._log = log
         self._reads = reads
         self._state_topic = state_topic
         self._trigger = trigger
+        self._observer = observer
         self._num_partitions = _num_partitions(log, (*reads, state_topic))
         self.forget()
 
@@ -58,12 +65,16 @@ class GenerationMemory:
             del self._tenures[number]
             self._places = {k: place for k, place in self._places.items() if place[0] != number}
         new = {number: held[number] for number in held if number not in self._tenures}
+        if not new:
+            return []
+        self._observer.restoring(len(new))
         users = self._read(new)
         for number in new:
             self._table.take_over(number, users[number], now_ms)
         self._tenures |= new
         jobs = {user.job: (n, user.user_id) for n in new for user in users[n] if user.job}
         self._places |= {job.key: place for job, place in jobs.items()}
+        self._observer.restoring(0)
         return list(jobs)
 
     def user(self, partition: int, user_id: str) -> UserDemand:

@@ -6,7 +6,8 @@ Out: histories in the store; their states on the changelog topic; what cannot be
 
 A batch ends in three steps, and a worker may die between any two of them:
 
-    1. the histories are joined into the store, which takes a repetition as nothing new
+    1. what the batch says of each user is joined into the store, which takes a repetition as
+       nothing new and answers with all that is known of these users
     2. changelog, dead letters and the offsets read are committed in one transaction
     3. the next batch is read
 
@@ -20,10 +21,10 @@ the store alone cannot tell what the changelog has not seen.
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pigeon_recsys.errors import EventError, HistoryStoreError, LogError, PartitionsMoved
+from pigeon_recsys.errors import EventError, HistoryStoreError, PartitionsMoved
 from pigeon_recsys.history.events import HistoryEvent
 from pigeon_recsys.history.state import DEFAULT_CAPACITY, HistoryState
 from pigeon_recsys.ports import HistoryStateStore
@@ -99,9 +100,6 @@ class HistoryIngest:
             self._observer.log_failed("moved")
             self._log.rewind()
             return Ingested()
-        except LogError:
-            self._observer.log_failed("failed")
-            raise
         except HistoryStoreError as failed:
             self._back_off(failed)
             return Ingested()
@@ -112,22 +110,21 @@ class HistoryIngest:
         started = time.monotonic()
         self._observer.polled((record.topic, record.partition) for record in records)
         events, unusable = self._read(records)
-        states = self._merged(events)
-        num_changed = self._store.join(states)
+        joined = self._store.join(self._states(events))
         self._observer.store_worked(HISTORY_STORE)
         partition_of = {record.key: record.partition for record in records}
         topic = self._settings.changelog
         changelog = [
             NewRecord(topic, key := state.user_id.encode(), state.to_bytes(), partition_of[key])
-            for state in states
+            for state in joined.states.values()
         ]
         letters = [dead_letter(record, fault) for record, fault in unusable]
         self._commit(read_up_to(records), [*changelog, *letters])
         for record, fault in unusable:
             self._observer.dead_letter(record.topic, fault.reason)
         times_ms = (event.at_ms for of_user in events.values() for event in of_user)
-        self._observer.batch_finished(time.monotonic() - started, times_ms, num_changed)
-        return Ingested(len(records), len(letters), num_changed)
+        self._observer.batch_finished(time.monotonic() - started, times_ms, joined.num_changed)
+        return Ingested(len(records), len(letters), joined.num_changed)
 
     def _commit(self, read: Mapping[Place, int], new: Sequence[NewRecord]) -> None:
         started = time.monotonic()
@@ -149,13 +146,10 @@ class HistoryIngest:
                 events[event.user_id].append(event)
         return events, unusable
 
-    def _merged(self, events: Mapping[str, list[HistoryEvent]]) -> list[HistoryState]:
-        """Return the state of every user who has events, with them."""
-        known = self._store.states(events)
-        return [
-            (known.get(user_id) or HistoryState.empty(user_id, self._settings.capacity)).merged(new)
-            for user_id, new in events.items()
-        ]
+    def _states(self, events: Mapping[str, list[HistoryEvent]]) -> Iterator[HistoryState]:
+        """Yield what a batch says of each user, and nothing that was known before."""
+        for user_id, new in events.items():
+            yield HistoryState.empty(user_id, self._settings.capacity).merged(new)
 
     def _back_off(self, failed: HistoryStoreError) -> None:
         """Wait longer at each failure in a row, reading nothing; then the batch is read again."""

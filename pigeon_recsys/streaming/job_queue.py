@@ -15,7 +15,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from pigeon_recsys.errors import SettingsError, StoreError
-from pigeon_recsys.records import GeneratedItem
+from pigeon_recsys.records import GeneratedItem, Generation
 from pigeon_recsys.streaming.breaker import Breaker, BreakerSettings
 from pigeon_recsys.streaming.jobs import GenerationJob
 
@@ -52,6 +52,7 @@ class Failed:
     error: Exception
     gpu_s: float = 0.0
     is_final: bool = False
+    made: Generation | None = None  # a picture that no store took; it need not be made again
 
 
 Outcome = Made | Failed
@@ -75,6 +76,7 @@ class Waiting:
     ready_s: float
     attempt: int = 0  # number of the next try; as many pictures of it have failed
     tries: int = 0  # in a row that met a failing store
+    made: Generation | None = None  # what such a try left
     gpu_s: float = 0.0
 
     @property
@@ -174,9 +176,9 @@ class JobQueue:
 
     def _wait(self, waiting: Waiting, failed: Failed, now_s: float) -> None:
         if _is_store(failed.error):
-            waiting.tries += 1
+            waiting.tries, waiting.made = waiting.tries + 1, failed.made or waiting.made
         else:
-            waiting.attempt, waiting.tries = waiting.attempt + 1, 0
+            waiting.attempt, waiting.tries, waiting.made = waiting.attempt + 1, 0, None
         wait_s = self._settings.first_wait_s * 2 ** (waiting.attempt + waiting.tries - 1)
         waiting.ready_s = now_s + min(wait_s, self._settings.longest_wait_s)
         self._waiting[waiting.job.key] = waiting

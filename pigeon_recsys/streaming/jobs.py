@@ -28,7 +28,8 @@ class GenerationJob:
     generator_version: str
     reason: str  # why it is made, in the words of the trigger
     priority: int  # higher first
-    started_ms: int  # when it was decided, epoch milliseconds
+    caused_ms: int  # when what it is made for happened, epoch milliseconds
+    started_ms: int  # when it was decided
     request_id: str = ""  # of the request that it answers
 
     @property

@@ -9,13 +9,14 @@ What is stored can be found by whatever names it: the message that is published 
 the picture, and the job's key names the result.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pigeon_recsys.errors import EventError, GenerationError, StoreError, UnknownItem
+from pigeon_recsys.errors import DatasetError, EventError, GenerationError, StoreError, UnknownItem
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy, check_safe, check_sound
 from pigeon_recsys.generation.image_names import picture_name, result_name
 from pigeon_recsys.generation.picture_file import encode_picture
@@ -32,6 +33,8 @@ from pigeon_recsys.records import GeneratedItem, Generation, GenerationTask
 from pigeon_recsys.streaming.generated_messages import GeneratedItemCodec
 from pigeon_recsys.streaming.job_queue import Failed, Made, Outcome, Waiting
 from pigeon_recsys.streaming.jobs import GenerationJob
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,16 @@ class ItemMaker:
             if outcomes[each.job.key] is None:
                 try:
                     tasks[each.job.key] = each.job.task(self._stage.catalog, each.attempt)
-                except UnknownItem as exc:
+                except (UnknownItem, DatasetError) as exc:
                     outcomes[each.job.key] = Failed(exc, is_final=True)
-        generations = self._generate(tasks)
+                except StoreError as exc:  # a generated item is among the history
+                    outcomes[each.job.key] = Failed(exc)
+        known = {each.job.key: each.made for each in batch if each.made is not None}
+        generations = self._generate({key: tasks[key] for key in tasks if key not in known})
+        generations |= {key: (known[key], 0.0) for key in tasks if key in known}
         jobs = {each.job.key: each.job for each in batch}
         for key, (made, gpu_s) in generations.items():
-            outcomes[key] = self._kept(jobs[key], made, gpu_s)
+            outcomes[key] = self._kept(jobs[key], tasks[key], made, gpu_s)
         return [outcome for each in batch if (outcome := outcomes[each.job.key]) is not None]
 
     def close(self) -> None:
@@ -118,15 +125,26 @@ class ItemMaker:
         return {key: (each, gpu_s) for key, each in zip(tasks, made, strict=True)}
 
     def _kept(
-        self, job: GenerationJob, made: Generation | GenerationError, gpu_s: float
+        self,
+        job: GenerationJob,
+        task: GenerationTask,
+        made: Generation | GenerationError,
+        gpu_s: float,
     ) -> Outcome:
         """Check a picture and store it, with all that is known of it."""
         if isinstance(made, GenerationError):
             return Failed(made, gpu_s)
         try:
+            _check_answers(task, made)
             return Made(self._stored(job, made), gpu_s)
-        except (GenerationError, StoreError) as exc:
+        except GenerationError as exc:
             return Failed(exc, gpu_s)
+        except StoreError as exc:
+            return Failed(exc, gpu_s, made=replace(made, sweep=(), history_masks=()))
+        except Exception as exc:  # whatever a model may return, it fails this job alone
+            logger.exception("what was made for job %s cannot be used", job.key)
+            fault = GenerationError(f"what was made cannot be used: {type(exc).__name__}: {exc}")
+            return Failed(fault, gpu_s)
 
     def _stored(self, job: GenerationJob, made: Generation) -> GeneratedItem:
         stage = self._stage
@@ -149,3 +167,17 @@ class ItemMaker:
         stage.items.put([item])
         stage.images.write(result_name(job.key), stage.codec.encode(item))
         return item
+
+
+def _check_answers(task: GenerationTask, made: Generation) -> None:
+    """Refuse what is no generation, or another task's."""
+    if not isinstance(made, Generation):
+        raise GenerationError(f"the generator returned {type(made).__name__}, no generation.")
+    told = made.provenance
+    if (told.user_id, told.history_hash, told.reference, told.seed) != (
+        task.user_id,
+        task.history_hash,
+        task.reference,
+        task.seed,
+    ):
+        raise GenerationError("the picture was made for another task: its provenance says which.")

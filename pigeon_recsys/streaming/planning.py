@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pigeon_recsys.errors import GenerationError
 from pigeon_recsys.ports import HistorySource, ItemCatalog, ItemIndex
-from pigeon_recsys.records import Reference
+from pigeon_recsys.records import GENERATED_PREFIX, Reference
 from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_query
 from pigeon_recsys.retrieval.history_selection import (
     NUM_IMAGES,
@@ -22,6 +22,7 @@ from pigeon_recsys.streaming.jobs import GenerationJob
 from pigeon_recsys.streaming.user_demand import Mark, UserDemand
 
 HISTORY_LIMIT = 200  # newest interactions read
+NUM_CANDIDATES = 50  # of a reference, generated items among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Planner:
             generator_version=self.generator_version,
             reason=turn.reason,
             priority=turn.priority,
+            caused_ms=history.version if request is None else request.at_ms,
             started_ms=now_ms,
             request_id="" if request is None else request.request_id,
         )
@@ -78,14 +80,17 @@ class Planner:
 
     def _reference(self, user: UserDemand, liked: Collection[str]) -> Reference:
         """Return the item most to the user's taste of those that no image was made of lately."""
-        made_of = {each.reference_item_id for each in user.recent} - {None}
-        found = retrieve_candidates(
-            self.index, self.catalog, tuple(liked), 1, exclude=[each for each in made_of if each]
-        )
+        made_of = {each.reference_item_id for each in user.recent if each.reference_item_id}
+        found = [
+            each.item_id
+            for each in retrieve_candidates(
+                self.index, self.catalog, tuple(liked), NUM_CANDIDATES, exclude=made_of
+            )
+            if not each.item_id.startswith(GENERATED_PREFIX)  # copies of copies fade
+        ]
         if not found:
             raise GenerationError(
                 f"no item of the catalog is left to draw: {len(liked)} are liked and "
                 f"{len(made_of)} were drawn lately. Add items, or wait for a request."
             )
-        item_id = found[0].item_id
-        return Reference(item_id, self.catalog.item(item_id).instruction)
+        return Reference(found[0], self.catalog.item(found[0]).instruction)

@@ -95,10 +95,16 @@ class UserDemand:
         """Return what is left when a request asks for what has been made before."""
         return replace(self, demand=replace(self.demand, request=None))
 
-    def ended(self, gpu_s: float, now_ms: int) -> "UserDemand":
-        """Return what is left when the job is published or given up."""
+    def ended(self, gpu_s: float, now_ms: int, *, is_made: bool = True) -> "UserDemand":
+        """Return what is left when the job is published or given up.
+
+        One that was given up may be asked for again: its dead letter can be replayed.
+        """
         spent = self.gpu_s_on_day_of(now_ms) + gpu_s
-        return replace(self, job=None, gpu_s=spent, gpu_ms=now_ms)
+        recent = self.recent
+        if not is_made and self.job is not None:
+            recent = tuple(each for each in recent if each.key != self.job.key)
+        return replace(self, job=None, recent=recent, gpu_s=spent, gpu_ms=now_ms)
 
     def decide(self, now_ms: int, gpu_s_left: float, settings: TriggerSettings) -> Decision:
         """Return whether to start a job now; never while one is in hand."""

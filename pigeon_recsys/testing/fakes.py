@@ -19,7 +19,7 @@ from pigeon_recsys.errors import (
     UnknownItem,
     UnknownUser,
 )
-from pigeon_recsys.history.state import HistoryState
+from pigeon_recsys.history.state import HistoryState, Joined
 from pigeon_recsys.records import (
     Generation,
     GenerationTask,
@@ -33,6 +33,7 @@ from pigeon_recsys.records import (
     TokenMask,
     Vectors,
     content_hash,
+    generated_item_id,
 )
 
 STYLES = ("flat", "outline")
@@ -120,10 +121,13 @@ class FakeHistoryStateStore:
                 user_id: self._states[user_id] for user_id in user_ids if user_id in self._states
             }
 
-    def join(self, states: Iterable[HistoryState]) -> int:
-        """Store the join of each state with the stored one; return how many users' changed."""
+    def join(self, states: Iterable[HistoryState]) -> Joined:
+        """Store the join of each state with the stored one; return what is stored now."""
         with self._lock:
-            return len({state.user_id for state in states if self._learns(state)})
+            learns: dict[str, bool] = {}
+            for state in states:
+                learns[state.user_id] = self._learns(state) or learns.get(state.user_id, False)
+            return Joined({user: self._states[user] for user in learns}, sum(learns.values()))
 
     def recent(self, user_id: str, limit: int) -> History:
         """Return the `limit` newest interactions. Raises `UnknownUser`."""
@@ -218,7 +222,7 @@ class FakeGenerator:
         digest = content_hash(pixels)
         history_ids = tuple(image.item_id for image in task.history)
         return Generation(
-            item_id=f"gen-{digest[:16]}",
+            item_id=generated_item_id(digest),
             pixels=pixels,
             sweep=(SweepImage(0.5, pixels, history_score=1.0, reference_score=1.0, score=1.0),),
             history_masks=tuple(

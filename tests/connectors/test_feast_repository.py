@@ -1,8 +1,10 @@
 """Feature repositories: made, opened, and refused with a reason."""
 
+import os
 import re
 import runpy
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from pigeon_recsys.errors import (
     UnknownUser,
 )
 from pigeon_recsys.testing.history_contract import make_history
-from pigeon_recsys_connectors import feast_repository
+from pigeon_recsys_connectors import METRIC_VARIABLES, feast_repository
 from pigeon_recsys_connectors.feast_history import FeastHistoryStore
 from pigeon_recsys_connectors.feast_repository import shipped_feature_repo
 
@@ -179,3 +181,30 @@ def test_a_missing_feast_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
         MissingExtra, match=r'needs feast\. Run: pip install "pigeon-recsys\[feast\]"'
     ):
         runpy.run_path(feast_repository.__file__)
+
+
+def test_reading_leaves_nothing_outside_of_the_process(folder: Path, tmp_path: Path) -> None:
+    """Feast's own metrics would leave a folder behind when a worker is killed."""
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from pigeon_recsys_connectors.feast_history import FeastHistoryStore\n"
+        "print(FeastHistoryStore.open(Path(sys.argv[1])).states(['ada']), flush=True)\n"
+        "assert not any('PROMETHEUS' in name for name in os.environ)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    for name in METRIC_VARIABLES:
+        environment.pop(name, None)
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("{}\n", -9), done.stderr
+    assert list(temporary.iterdir()) == []

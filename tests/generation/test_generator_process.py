@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -107,6 +108,16 @@ def test_one_that_cannot_be_loaded_says_why() -> None:
     with pytest.raises(GenerationError, match="cannot be loaded"):
         _ = generator.version
     generator.close()
+
+
+def test_a_closed_one_starts_no_more() -> None:
+    """A maker that was closed in the middle of a batch tried its tasks one by one, on a new one."""
+    generator = processes()
+    threading.Timer(1.0, generator.close).start()
+    with pytest.raises(GenerationError, match=r"it was closed|is closed"):
+        generator.generate([make_task(seed=HANGS)])
+    with pytest.raises(GenerationError, match="the generator is closed"):
+        generator.generate([make_task()])
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path, repo_root: Path) -> None:

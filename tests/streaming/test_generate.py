@@ -3,13 +3,20 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pigeon_recsys.errors import GenerationError, LogError, SettingsError
+from pigeon_recsys.errors import (
+    DatasetError,
+    GenerationError,
+    ImageStoreError,
+    LogError,
+    SettingsError,
+)
 from pigeon_recsys.history.events import Erased, TakenBack
 from pigeon_recsys.records import Generation, GenerationTask, Pixels, Vectors
 from pigeon_recsys.streaming.dead_letters import SUFFIX
@@ -17,7 +24,7 @@ from pigeon_recsys.streaming.event_log import NewRecord
 from pigeon_recsys.streaming.generation_requests import JsonRequests
 from pigeon_recsys.streaming.trigger import DAY_MS
 from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
-from pigeon_recsys.testing.fakes import FakeGenerator
+from pigeon_recsys.testing.fakes import FakeCatalog, FakeGenerator
 from tests.streaming.pipeline import HISTORIES, KEYED, NOON, SETTINGS, Worker, World, like
 
 
@@ -362,8 +369,26 @@ def test_a_history_store_that_fails_is_asked_again() -> None:
     assert len(world.published()) == 1
 
 
+def test_a_history_store_that_fails_is_asked_once_a_step() -> None:
+    """Each read of a locked store takes its time-out; a step with a hundred would take minutes."""
+    world = World()
+    for user_id in ("ada", "bob", "eve"):
+        world.likes(user_id, 1, 2, 3)
+    worker = Worker(world)
+    planner = FailingPlanner(worker.worker._planner)
+    worker.worker._planner = planner  # type: ignore[assignment]
+    worker.step()
+    assert planner.num_asked == 1
+    worker.run()
+    world.now_ms += 2_000
+    worker.run()
+    assert len(world.published()) == 3
+
+
 class FailingPlanner:
     """Fails once."""
+
+    num_asked = 0
 
     def __init__(self, planner) -> None:  # type: ignore[no-untyped-def]
         self._planner, self._failed = planner, False
@@ -372,6 +397,7 @@ class FailingPlanner:
     def plan(self, turn, now_ms):  # type: ignore[no-untyped-def]
         from pigeon_recsys.errors import HistoryStoreError
 
+        self.num_asked += 1
         if not self._failed:
             self._failed = True
             raise HistoryStoreError("locked")
@@ -418,3 +444,43 @@ def test_what_a_safety_classifier_cannot_pass_is_never_published() -> None:
     assert world.published() == []
     assert world.images.contents == {}, "nothing of it is stored"
     assert [reason for reason, _ in world.letters()] == ["generation"]
+
+
+class BrokenCatalog(FakeCatalog):
+    """The picture of one item cannot be read."""
+
+    error: Exception = DatasetError(Path("catalog"), ["item-09 is no picture"])
+
+    def pixels(self, item_id: str) -> Pixels:
+        if item_id == "item-09":
+            raise self.error
+        return super().pixels(item_id)
+
+
+def test_a_picture_that_cannot_be_read_fails_its_own_user_alone() -> None:
+    world = World()
+    world.stage = replace(world.stage, catalog=BrokenCatalog(num_items=12))
+    world.likes("bad", 1, 2, 9)
+    world.likes("good", 1, 5)
+    world.ask("good", "r1", "item-07")
+    Worker(world).run()
+    assert [item.provenance.user_id for item in world.published()] == ["good"]
+    ((_, value),) = world.letters()
+    assert JsonRequests().decode(value).user_id == "bad"
+
+
+def test_a_picture_in_a_store_that_fails_is_waited_for() -> None:
+    world = World()
+    broken = BrokenCatalog(num_items=12)
+    broken.error = ImageStoreError("gone for a while")
+    world.stage = replace(world.stage, catalog=broken)
+    world.likes("ada", 1, 2, 9)
+    worker = Worker(world)
+    for _ in range(6):
+        worker.step()
+        worker.make()
+        world.now_ms += 60_000
+    assert world.letters() == world.published() == []
+    worker.maker._stage = replace(world.stage, catalog=world.catalog)
+    worker.run()
+    assert len(world.published()) == 1

@@ -20,7 +20,7 @@ from tests.streaming.generated import generated_item
 
 
 def job(user_id: str) -> GenerationJob:
-    return GenerationJob(user_id, "h", ("i",), Reference("r"), 0, "v", "new likes", 1, 0)
+    return GenerationJob(user_id, "h", ("i",), Reference("r"), 0, "v", "new likes", 1, 0, 0)
 
 
 class FakeMaker:

@@ -23,7 +23,7 @@ BAD = GenerationError("blank")
 
 def job(user_id: str, priority: int = 0, started_ms: int = 0) -> GenerationJob:
     return GenerationJob(
-        user_id, "h", ("i",), Reference("r"), 0, "v", "new likes", priority, started_ms
+        user_id, "h", ("i",), Reference("r"), 0, "v", "new likes", priority, 0, started_ms
     )
 
 

@@ -11,7 +11,16 @@ from pigeon_recsys.streaming.jobs import KEY_DIGITS, GenerationJob
 from pigeon_recsys.testing.fakes import FakeCatalog
 
 JOB = GenerationJob(
-    "ada", "hash", ("item-01", "item-02"), Reference("item-03", "a cat"), 0, "v1", "request", 2, 9
+    "ada",
+    "hash",
+    ("item-01", "item-02"),
+    Reference("item-03", "a cat"),
+    0,
+    "v1",
+    "request",
+    2,
+    8,
+    9,
 )
 
 

@@ -19,8 +19,8 @@ EAST, NORTH = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 
 def job(number: int = 0, *, at_ms: int = NOON) -> GenerationJob:
     return GenerationJob(
-        "ada", f"hash-{number}", ("i1", "i2"), Reference(f"ref-{number}"), 0, "v1", "new likes", 1,
-        at_ms,
+        "ada", f"hash-{number}", ("i1", "i2"), Reference(f"ref-{number}"), 0, "v1",
+        "new likes", 1, 0, at_ms,
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ requests = st.builds(
 )
 jobs = st.builds(
     GenerationJob, texts, texts, st.lists(texts).map(tuple), references, st.integers(0, 9), texts,
-    texts, st.integers(0, 2), st.integers(0, NOON), texts,
+    texts, st.integers(0, 2), st.integers(0, NOON), st.integers(0, NOON), texts,
 )  # fmt: skip
 
 
