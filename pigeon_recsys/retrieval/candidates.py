@@ -8,9 +8,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from pigeon_recsys.errors import SettingsError, UnknownItem
+from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.ports import ItemCatalog, ItemIndex
 from pigeon_recsys.records import ScoredItem, Vectors
+from pigeon_recsys.retrieval.history_selection import indexed_likes
 
 RECENT_LIKES = 20  # newest likes that make the query: enough to outvote a stray one
 
@@ -39,15 +40,14 @@ def retrieve_candidates(
 
 def taste_query(index: ItemIndex, liked: Sequence[str]) -> Vectors | None:
     """Return the mean direction of the newest indexed likes, None without any."""
-    rows: list[Vectors] = []
-    for item_id in reversed(liked):
-        try:
-            rows.append(index.vectors([item_id])[0])
-        except UnknownItem:  # withdrawn since the like
-            continue
-        if len(rows) == RECENT_LIKES:
-            break
-    mean_D = np.mean(rows, axis=0) if rows else None
+    _, vectors_ND = indexed_likes(index, liked)
+    return taste_of(vectors_ND)
+
+
+def taste_of(vectors_ND: Vectors) -> Vectors | None:
+    """Return the mean direction (D,) of the newest likes' vectors, None without any."""
+    newest_ND = vectors_ND[-RECENT_LIKES:]
+    mean_D = newest_ND.mean(axis=0) if len(newest_ND) else None
     length = 0.0 if mean_D is None else float(np.linalg.norm(mean_D))
     if mean_D is None or length == 0:
         return None

@@ -91,15 +91,20 @@ def indexed_likes(index: ItemIndex, liked: Sequence[str]) -> tuple[tuple[str, ..
 
     Items that were taken down since are among the likes and not in the index.
     """
-    known: list[str] = []
-    rows: list[Vectors] = []
-    for item_id in reversed(dict.fromkeys(reversed(liked))):
-        try:
-            rows.append(index.vectors([item_id])[0])
-        except UnknownItem:
-            continue
-        known.append(item_id)
-    return tuple(known), np.array(rows, np.float32)
+    newest = tuple(reversed(dict.fromkeys(reversed(liked))))
+    try:
+        return newest, index.vectors(newest)
+    except UnknownItem:
+        known = tuple(item_id for item_id in newest if _is_indexed(index, item_id))
+        return known, index.vectors(known)
+
+
+def _is_indexed(index: ItemIndex, item_id: str) -> bool:
+    try:
+        index.vectors([item_id])
+    except UnknownItem:
+        return False
+    return True
 
 
 def _marginal_relevance(

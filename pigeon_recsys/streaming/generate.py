@@ -33,7 +33,7 @@ from pigeon_recsys.errors import (
 )
 from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.history.state import HistoryState
-from pigeon_recsys.retrieval.candidates import taste_query
+from pigeon_recsys.retrieval.candidates import taste_of
 from pigeon_recsys.retrieval.history_selection import indexed_likes
 from pigeon_recsys.streaming.dead_letters import dead_letter, failed_request, reason_of
 from pigeon_recsys.streaming.demand_table import Turn
@@ -184,9 +184,9 @@ class GenerationWorker:
         state = HistoryState.from_bytes(record.value or b"")
         if state.is_erased:
             return UserDemand(state.user_id)
-        liked, _ = indexed_likes(self._planner.index, state.history().liked)
+        liked, vectors_ND = indexed_likes(self._planner.index, state.history().liked)
         user = self._memory.user(record.partition, state.user_id)
-        return user.with_history(liked, taste_query(self._planner.index, liked))
+        return user.with_history(liked, taste_of(vectors_ND))
 
     def _end(self, ended: Ended, step: Step) -> None:
         """Publish a job's result, unless the job is in hand no more."""

@@ -181,3 +181,5 @@ def _check_answers(task: GenerationTask, made: Generation) -> None:
         task.seed,
     ):
         raise GenerationError("the picture was made for another task: its provenance says which.")
+    if made.item_id != (name := f"gen-{told.content_hash[:16]}"):
+        raise GenerationError(f"the picture is called {made.item_id!r} instead of {name!r}.")

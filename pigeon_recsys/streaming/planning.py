@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pigeon_recsys.errors import GenerationError
 from pigeon_recsys.ports import HistorySource, ItemCatalog, ItemIndex
 from pigeon_recsys.records import GENERATED_PREFIX, Reference
-from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_query
+from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_of
 from pigeon_recsys.retrieval.history_selection import (
     NUM_IMAGES,
     SelectionSettings,
@@ -52,7 +52,7 @@ class Planner:
         """
         user = turn.user
         history = self.histories.recent(user.user_id, HISTORY_LIMIT)
-        liked, _ = indexed_likes(self.index, history.liked)
+        liked, vectors_ND = indexed_likes(self.index, history.liked)
         if not liked:
             raise GenerationError(
                 f"none of the user's {len(history.liked)} likes is an indexed item, so there is no "
@@ -76,7 +76,7 @@ class Planner:
             started_ms=now_ms,
             request_id="" if request is None else request.request_id,
         )
-        return Plan(job, Mark.of(liked, taste_query(self.index, liked)))
+        return Plan(job, Mark.of(liked, taste_of(vectors_ND)))
 
     def _reference(self, user: UserDemand, liked: Collection[str]) -> Reference:
         """Return the item most to the user's taste of those that no image was made of lately."""
