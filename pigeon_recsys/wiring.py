@@ -5,6 +5,7 @@ entry points, and they are looked up here by name.
 """
 
 import tempfile
+import warnings
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,9 @@ def connector(kind: str, name: str) -> Any:
             "Reinstall pigeon-recsys if its own are missing."
         )
     try:
-        return found[name].load()
+        with warnings.catch_warnings():  # of libraries among themselves, and filters they set
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return found[name].load()
     except ModuleNotFoundError as exc:
         raise MissingExtra(name, needed_for=f"the {name} {what}") from exc
 
