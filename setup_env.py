@@ -74,9 +74,7 @@ class SystemPackage:
 
 
 KAFKA_PACKAGES = (
-    SystemPackage(
-        ("java",), "default-jre-headless", "running the Kafka broker (Java 17 or newer)"
-    ),
+    SystemPackage(("java",), "default-jre-headless", "running the Kafka broker (Java 17 or newer)"),
     SystemPackage(("mvn",), "maven", "fetching the Kafka broker"),
 )
 TEST_PACKAGES = (

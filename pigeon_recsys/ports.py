@@ -7,7 +7,7 @@ these. Fakes and the contract test of every port are in `pigeon_recsys.testing`.
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from pigeon_recsys.history.state import HistoryState
+from pigeon_recsys.history.state import HistoryState, Joined
 from pigeon_recsys.records import (
     GeneratedItem,
     Generation,
@@ -50,11 +50,12 @@ class HistoryStateStore(HistorySource, Protocol):
     def states(self, user_ids: Iterable[str]) -> dict[str, HistoryState]:
         """Return what is known of each user; a user without a state is absent."""
 
-    def join(self, states: Iterable[HistoryState]) -> int:
-        """Store the join of each state with the stored one; return how many users' changed.
+    def join(self, states: Iterable[HistoryState]) -> Joined:
+        """Store the join of each state with the stored one; return what is stored now.
 
-        Whatever writes late, twice or concurrently, nothing known is ever lost. Raises
-        `HistoryStoreError` for a state of another capacity than the stored one.
+        A state may know of one event alone, so a writer need not read first. Whatever writes
+        late, twice or concurrently, nothing known is ever lost. Raises `HistoryStoreError` for a
+        state of another capacity than the stored one.
         """
 
 

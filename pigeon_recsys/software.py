@@ -18,6 +18,7 @@ LIBRARIES = (
     "peft",
     "torchrec",
     "feast",
+    "kafka-python",
     "faiss-cpu",
     "onnxruntime",
 )

@@ -4,8 +4,8 @@ In:  histories (`create`, `publish`), what events have made known (`join`), a us
      users (`states`), or users at moments (`historical`).
 Out: histories, newest interaction last, with the time they were written; states.
 
-Feast overwrites whatever is stored. So a writer reads, decides and pushes under a lock that every
-process respects (`writer_lock.py` says of which kind in which store).
+Feast overwrites whatever is stored. So a writer reads, decides and writes (`feast_online.py`) under
+a lock that every process respects (`writer_lock.py` says of which kind in which store).
 """
 
 import threading
@@ -16,34 +16,38 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from feast import FeatureService, FeatureStore
 
 from pigeon_recsys.errors import HistoryStoreError, SettingsError, UnknownUser
-from pigeon_recsys.history.state import HistoryState
+from pigeon_recsys.files import atomic_path
+from pigeon_recsys.history.state import HistoryState, Joined
 from pigeon_recsys.records import History
+from pigeon_recsys_connectors.feast_online import OnlineRows, Row
 from pigeon_recsys_connectors.feast_repository import (
+    DATA,
+    OFFLINE_FILE,
     VIEW,
     make_repository,
     open_repository,
     vendor_errors,
 )
 from pigeon_recsys_connectors.feast_rows import (
+    FEATURES,
     from_row,
+    rows_over_time,
     state_from_row,
     state_of_published,
-    to_rows,
 )
 from pigeon_recsys_connectors.writer_lock import Check, WriterLock, writer_lock
 
-PUSH_SOURCE = "history_push"
-VERSION = f"{VIEW}:version"
-STATE = f"{VIEW}:state"
-PUBLISH_BATCH = 200  # users a push: one costs 5 ms alone, 0.1 ms in company; readers wait for it
+VERSION, STATE = "version", "state"
+PUBLISH_BATCH = 200  # users a write: each write has a fixed cost, and readers wait for it
 
-Row = Mapping[str, Any]
+Handle = tuple[FeatureStore, FeatureService, OnlineRows]
 T = TypeVar("T")
 
 
@@ -64,10 +68,10 @@ class FeastHistoryStore:
         self._folder = folder.absolute()
         self._max_age_s = max_age_s
         self._clock = clock
-        self._feast: tuple[FeatureStore, FeatureService] | None = open_repository(self._folder)
-        # SQLite serves every thread from one connection, where a reader would see half a push.
+        self._feast: Handle | None = _open(self._folder)
+        # SQLite serves every thread from one connection, where a reader would see half a write.
         self._lock = threading.Lock()
-        self._read("a first read", [""], [VERSION])  # loads drivers, and finds a broken store now
+        self._rows("a first read", [""], [VERSION])  # loads drivers, and finds a broken store now
 
     @classmethod
     def create(cls, folder: Path, histories: Iterable[History]) -> "FeastHistoryStore":
@@ -78,6 +82,18 @@ class FeastHistoryStore:
         in `folder` is replaced; `OutputError` when the folder holds anything else.
         """
         make_repository(folder.absolute(), histories)
+        return cls(folder)
+
+    @classmethod
+    def create_over_time(cls, folder: Path, rows: Iterable[History]) -> "FeastHistoryStore":
+        """Make a feature repository for `historical` alone; nothing goes online.
+
+        A row holds from its version on, which is a time, until the user's next row.
+        """
+        make_repository(folder.absolute(), [])
+        table = rows_over_time(rows, time.time_ns() // 1_000_000)
+        with atomic_path(folder / DATA / OFFLINE_FILE) as path:
+            pq.write_table(table, path)
         return cls(folder)
 
     @classmethod
@@ -97,8 +113,9 @@ class FeastHistoryStore:
         """Return the `limit` newest interactions, newest last, and when they were written."""
         if limit < 1:
             raise SettingsError(f"limit must be at least 1, got {limit}.")
-        (row,) = self._read(f"reading user {user_id!r}", [user_id])
-        history = from_row(user_id, row)
+        with self._opened(f"reading user {user_id!r}") as (store, service, _):
+            answer = store.get_online_features(service, {"user_id": [user_id]}).to_dict()
+        history = from_row(user_id, {name: values[0] for name, values in answer.items()})
         if history is None:
             raise UnknownUser(user_id)
         return replace(
@@ -110,35 +127,36 @@ class FeastHistoryStore:
         )
 
     def publish(self, histories: Iterable[History]) -> int:
-        """Push each history that is not stale to the online store; return how many were stored.
+        """Write each history that is not stale to the online store; return how many were stored.
 
         A user whose history comes from events is left out: a history published whole cannot tell
-        which of them it knows. The offline store is left as it is: pushing to a file rewrites
-        all of it.
+        which of them it knows. The offline store is left as it is: adding to a file rewrites all
+        of it.
         """
         return sum(self._publish_batch(batch) for batch in _batches(histories))
 
     def states(self, user_ids: Iterable[str]) -> dict[str, HistoryState]:
         """Return what events have made known of each user; a user without a state is absent."""
-        found: dict[str, HistoryState] = {}
+        found: dict[str, HistoryState | None] = {}
         for batch in _batches(dict.fromkeys(user_ids)):
             doing = f"reading the states of {len(batch)} users from {batch[0]!r} on"
-            for user_id, row in zip(batch, self._read(doing, batch, [STATE]), strict=True):
-                state = state_from_row(row)
-                if state is not None:
-                    found[user_id] = state
-        return found
+            rows = self._rows(doing, batch, [STATE])
+            found |= zip(batch, map(state_from_row, rows), strict=True)
+        return {user_id: state for user_id, state in found.items() if state is not None}
 
-    def join(self, states: Iterable[HistoryState]) -> int:
-        """Store the join of each state with the stored one; return how many users' changed.
+    def join(self, states: Iterable[HistoryState]) -> Joined:
+        """Store the join of each state with the stored one; return what is stored now.
 
         History and state are written together, and nothing is written for a user of whom nothing
         new is known. A history that was published before a user's first events stays in it.
         """
+        joined: dict[str, HistoryState] = {}
         changed: set[str] = set()
         for batch in _batches(states):
-            changed.update(self._join_batch(batch))
-        return len(changed)
+            known, new = self._join_batch(batch)
+            joined.update(known)
+            changed.update(new)
+        return Joined(joined, len(changed))
 
     def historical(self, moments: Sequence[tuple[str, int]]) -> list[History | None]:
         """Return each (user id, epoch ms)'s history as the offline store knew it at that time.
@@ -149,7 +167,7 @@ class FeastHistoryStore:
         if not moments:
             return []
         users, times_ms = zip(*moments, strict=True)
-        with self._opened(f"reading {len(moments)} moments") as (store, service):
+        with self._opened(f"reading {len(moments)} moments") as (store, service, _):
             times = pa.array(times_ms, pa.timestamp("ms", tz="UTC"))
             columns = {"user_id": users, "event_timestamp": times, "moment": range(len(moments))}
             asked = pa.table(columns).to_pandas()
@@ -166,7 +184,7 @@ class FeastHistoryStore:
         users = list(dict.fromkeys(history.user_id for history in batch))
         num_stored = 0
         with self._writing(doing) as check:
-            rows = dict(zip(users, self._read(doing, users, [VERSION, STATE]), strict=True))
+            rows = dict(zip(users, self._rows(doing, users, [VERSION, STATE]), strict=True))
             newest = {user_id: row["version"] for user_id, row in rows.items()}
             accepted = {}
             for history in batch:
@@ -176,46 +194,40 @@ class FeastHistoryStore:
                     newest[history.user_id] = history.version
                     accepted[history.user_id] = history
                     num_stored += 1
-            self._push(doing, check, accepted, {})
+            self._write(doing, check, accepted, {})
         return num_stored
 
-    def _join_batch(self, batch: Sequence[HistoryState]) -> set[str]:
+    def _join_batch(
+        self, batch: Sequence[HistoryState]
+    ) -> tuple[dict[str, HistoryState], dict[str, HistoryState]]:
+        """Return what is known of each user now, and what of it is new."""
         doing = f"joining {len(batch)} states from user {batch[0].user_id!r} on"
         arriving: dict[str, HistoryState] = {}
         for state in batch:
             arriving[state.user_id] = _joined(arriving.get(state.user_id), state)
         with self._writing(doing) as check:
-            stored = self.states(arriving)
-            published = self._published(doing, [user for user in arriving if user not in stored])
-            changed = {}
-            for user_id, state in arriving.items():
-                known = stored.get(user_id)
-                if known is None and user_id in published:
-                    known = state_of_published(published[user_id], state.capacity)
-                joined = _joined(known, state)
-                if joined != stored.get(user_id):
-                    changed[user_id] = joined
+            joined, changed = {}, {}
+            for state, row in zip(
+                arriving.values(), self._rows(doing, list(arriving)), strict=True
+            ):
+                user_id, stored = state.user_id, state_from_row(row)
+                published = None if stored else from_row(user_id, row)
+                known = state_of_published(published, state.capacity) if published else stored
+                joined[user_id] = _joined(known, state)
+                if joined[user_id] != stored:
+                    changed[user_id] = joined[user_id]
             histories = {user_id: state.history() for user_id, state in changed.items()}
-            self._push(doing, check, histories, changed)
-        return set(changed)
+            self._write(doing, check, histories, changed)
+        return joined, changed
 
-    def _published(self, doing: str, user_ids: Sequence[str]) -> dict[str, History]:
-        """Return the stored history of each of these users who has one."""
-        rows = zip(user_ids, self._read(doing, user_ids), strict=True) if user_ids else ()
-        histories = {user_id: from_row(user_id, row) for user_id, row in rows}
-        return {user: history for user, history in histories.items() if history is not None}
-
-    def _read(
-        self, doing: str, user_ids: Sequence[str], features: list[str] | None = None
+    def _rows(
+        self, doing: str, user_ids: Sequence[str], features: Sequence[str] = FEATURES
     ) -> list[Row]:
-        """Return one row a user, in order: of these features, or else of what the slot reads."""
-        with self._opened(doing) as (store, service):
-            answer = store.get_online_features(features or service, {"user_id": list(user_ids)})
-            columns = answer.to_dict()
-        rows = zip(*columns.values(), strict=True)
-        return [dict(zip(columns, values, strict=True)) for values in rows]
+        """Return one row a user, in order."""
+        with self._opened(doing) as (_, _, online):
+            return online.read(user_ids, features)
 
-    def _push(
+    def _write(
         self,
         doing: str,
         check: Check,
@@ -225,10 +237,9 @@ class FeastHistoryStore:
         """Write one row a user if the lock still holds; a store writes a row whole."""
         if not histories:
             return
-        rows = to_rows(histories.values(), int(self._clock() * 1000), states).to_pandas()
-        with self._opened(doing) as (store, _):
+        with self._opened(doing) as (_, _, online):
             check()
-            store.push(PUSH_SOURCE, rows)
+            online.write(histories.values(), int(self._clock() * 1000), states)
 
     def _is_stale(self, history: History) -> bool:
         if self._max_age_s is None:
@@ -239,7 +250,7 @@ class FeastHistoryStore:
 
     @cached_property
     def _writer_lock(self) -> WriterLock:
-        with self._opened("finding the lock between writers") as (store, _):
+        with self._opened("finding the lock between writers") as (store, _, _):
             return writer_lock(store.config, self._folder, VIEW)
 
     @contextmanager
@@ -249,19 +260,24 @@ class FeastHistoryStore:
             yield check
 
     @contextmanager
-    def _opened(self, doing: str) -> Iterator[tuple[FeatureStore, FeatureService]]:
+    def _opened(self, doing: str) -> Iterator[Handle]:
         """Lend Feast's handle to one thread at a time.
 
         After a failure it is opened anew, because Feast never mends a broken connection.
         """
         with self._lock, vendor_errors(doing, self._folder):
             if self._feast is None:
-                self._feast = open_repository(self._folder)
+                self._feast = _open(self._folder)
             try:
                 yield self._feast
             except BaseException:
                 self._feast = None
                 raise
+
+
+def _open(folder: Path) -> Handle:
+    store, service = open_repository(folder)
+    return store, service, OnlineRows(store, VIEW)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

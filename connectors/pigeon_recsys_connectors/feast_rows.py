@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from pigeon_recsys.errors import HistoryStoreError
-from pigeon_recsys.history.events import Interacted
+from pigeon_recsys.history.from_interactions import event_of
 from pigeon_recsys.history.state import HistoryState
-from pigeon_recsys.records import History
+from pigeon_recsys.records import History, Interaction
 
 LAST_YEAR = 2261  # the last whole year of pandas' nanosecond times, which Feast uses inside
 LAST_TIME_MS = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()) * 1000 - 1
@@ -32,7 +32,9 @@ ROW_SCHEMA = pa.schema(
         "created_timestamp": pa.timestamp("us", tz="UTC"),
     }
 )
-NO_FEATURES = ("user_id", "event_timestamp", "created_timestamp")  # columns Feast keeps apart
+USER_ID = "user_id"
+NO_FEATURES = (USER_ID, "event_timestamp", "created_timestamp")  # columns Feast keeps apart
+FEATURES = tuple(name for name in ROW_SCHEMA.names if name not in NO_FEATURES)
 
 
 def to_rows(
@@ -44,7 +46,7 @@ def to_rows(
     `created_timestamp` is the time of writing, a microsecond later for each row: Feast takes
     the later one of two rows with the same event timestamp, and the higher version must win.
     """
-    ordered = sorted(histories, key=lambda history: (history.user_id, history.version))
+    ordered = in_order(histories)
     stored = {user_id: state.to_bytes() for user_id, state in (states or {}).items()}
     written_us = written_ms * 1000
     columns = {
@@ -55,13 +57,26 @@ def to_rows(
         "version": [history.version for history in ordered],
         "written_ms": [written_ms] * len(ordered),
         "state": [stored.get(history.user_id, NO_STATE) for history in ordered],
-        "event_timestamp": _event_times_ms(ordered),
+        "event_timestamp": event_times_ms(ordered),
         "created_timestamp": range(written_us, written_us + len(ordered)),
     }
     return pa.table(columns, schema=ROW_SCHEMA)
 
 
-def _event_times_ms(ordered: Sequence[History]) -> list[int]:
+def rows_over_time(histories: Iterable[History], written_ms: int) -> pa.Table:
+    """Return rows that hold from their version on, which is a time: histories as of moments."""
+    rows = to_rows(histories, written_ms)
+    times = rows["version"].cast(pa.timestamp("ms", tz="UTC"))
+    return rows.set_column(rows.schema.get_field_index("event_timestamp"), "event_timestamp", times)
+
+
+def in_order(histories: Iterable[History]) -> list[History]:
+    """Return the histories by user and version, the order in which they become rows."""
+    return sorted(histories, key=lambda history: (history.user_id, history.version))
+
+
+def event_times_ms(ordered: Sequence[History]) -> list[int]:
+    """Return the time of each row: of the newest interaction of the user's rows up to it."""
     newest: dict[str, int] = {}
     times = []
     for history in ordered:
@@ -103,11 +118,11 @@ def state_from_row(row: Mapping[str, Any]) -> HistoryState | None:
 def state_of_published(history: History, capacity: int) -> HistoryState:
     """Return the state in which a history that was published whole meets its first events.
 
-    Its interactions get ids that no producer gives: an erasure reaches them, a correction or a
-    take-back does not, and sent again as events they count twice.
+    Its interactions become the events of `event_of`: sent again with those ids, they are the same.
     """
-    interactions = zip(history.item_ids, history.times_ms, history.events, strict=True)
     return HistoryState.empty(history.user_id, capacity).merged(
-        Interacted(history.user_id, f"published/{number}", at_ms, item_id, event)
-        for number, (item_id, at_ms, event) in enumerate(interactions)
+        event_of(Interaction(history.user_id, item_id, event, at_ms))
+        for item_id, at_ms, event in zip(
+            history.item_ids, history.times_ms, history.events, strict=True
+        )
     )

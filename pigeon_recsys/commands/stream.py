@@ -15,6 +15,7 @@ from pigeon_recsys.commands.stream_arguments import (
 )
 from pigeon_recsys.commands.stream_follow import register_follow
 from pigeon_recsys.commands.stream_generate import register_generate
+from pigeon_recsys.commands.stream_parity import register_parity
 from pigeon_recsys.commands.stream_send import register_ask, register_send
 from pigeon_recsys.operations.arguments import add_operations_arguments, operating
 
@@ -32,6 +33,7 @@ def register(commands: Any) -> None:
     _register_ingest(subcommands)
     register_generate(subcommands)
     register_follow(subcommands)
+    register_parity(subcommands)
     register_send(subcommands)
     register_ask(subcommands)
     _register_replay(subcommands)

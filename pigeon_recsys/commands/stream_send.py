@@ -37,15 +37,16 @@ def run_send(args: argparse.Namespace) -> dict[str, Any]:
 
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.errors import SettingsError
+    from pigeon_recsys.history.from_interactions import event_of
     from pigeon_recsys.streaming.interaction_messages import JsonEvents
-    from pigeon_recsys.streaming.sending import event_record, events_of
+    from pigeon_recsys.streaming.sending import event_record
 
     if args.users is not None and args.users < 1:
         raise SettingsError(f"--users must be at least 1, got {args.users}.")
     dataset = DatasetFolder.open(args.data)
     users = frozenset(dataset.user_ids[: args.users])
     rows = (row for row in dataset.interactions if row.user_id in users)
-    records = (event_record(args.events, event, JsonEvents()) for event in events_of(rows))
+    records = (event_record(args.events, event, JsonEvents()) for event in map(event_of, rows))
     num_sent = 0
     with closing(open_writer(args)) as writer:
         while batch := list(islice(records, BATCH)):

@@ -22,12 +22,13 @@ from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pictures import decode_picture
 from pigeon_recsys.errors import PigeonError
 from pigeon_recsys.generation.image_names import picture_name
+from pigeon_recsys.history.from_interactions import event_of
 from pigeon_recsys.records import GeneratedItem, Pixels, Reference
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, RecordWriter
 from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
 from pigeon_recsys.streaming.generation_requests import GenerationRequest, JsonRequests
 from pigeon_recsys.streaming.interaction_messages import JsonEvents
-from pigeon_recsys.streaming.sending import event_record, events_of, request_record
+from pigeon_recsys.streaming.sending import event_record, request_record
 from pigeon_recsys.streaming.topics import TopicNames
 from pigeon_recsys.wiring import connector
 
@@ -69,7 +70,7 @@ class DemoStream:
         """Send all interactions as events, and let `stream ingest` turn them into histories."""
         topics = [each.name for each in fields(TopicNames)]
         self._command("topics", *self._named(*topics), "--partitions", str(NUM_PARTITIONS))
-        events = events_of(dataset.interactions)
+        events = map(event_of, dataset.interactions)
         self._send([event_record(self.names.events, event, JsonEvents()) for event in events])
         store = str(self.out / FEATURE_REPO)
         self._worker("ingest", "--store", store, *self._named("events", "histories"))

@@ -17,8 +17,8 @@ The cost of a merge grows with the capacity and the number of new events, never 
 
 import hashlib
 import json
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -30,10 +30,14 @@ DEFAULT_CAPACITY = 200  # places; a generator shows at most a handful, selection
 FORMAT = 1  # of the bytes
 NEVER_ERASED = -1
 _KINDS = (int, str, bool, int, str, str)  # of an entry's fields
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class Entry(NamedTuple):
-    """One place of a history. The order of the fields is the order of places and of values."""
+    """One place of a history, told by the first two fields.
+
+    The order of the fields is the order of places, and of the values that may stand there.
+    """
 
     at_ms: int
     event_id: str
@@ -41,11 +45,6 @@ class Entry(NamedTuple):
     revision: int  # this and what follows mean nothing once taken back
     item_id: str
     event: str
-
-    @property
-    def place(self) -> tuple[int, str]:
-        """Where it stands among the entries."""
-        return self.at_ms, self.event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class HistoryState:
     capacity: int
     entries: tuple[Entry, ...] = ()
     erased_ms: int = NEVER_ERASED
+    # The bytes once they were asked for: a store and a log of states both want them.
+    _bytes: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def empty(cls, user_id: str, capacity: int = DEFAULT_CAPACITY) -> "HistoryState":
@@ -118,6 +119,11 @@ class HistoryState:
 
     def to_bytes(self) -> bytes:
         """Return the state as JSON; equal states give equal bytes."""
+        if not self._bytes:
+            self._bytes.append(self._encoded())
+        return self._bytes[0]
+
+    def _encoded(self) -> bytes:
         content = {
             "format": FORMAT,
             "user_id": self.user_id,
@@ -125,7 +131,7 @@ class HistoryState:
             "erased_ms": self.erased_ms,
             "entries": self.entries,
         }
-        return json.dumps(content, separators=(",", ":")).encode()
+        return _ENCODER.encode(content).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "HistoryState":
@@ -135,9 +141,9 @@ class HistoryState:
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']!r} instead of {FORMAT}")
             empty = cls.empty(str(content["user_id"]), int(content["capacity"]))
-            entries = tuple(_read_entry(row) for row in content["entries"])
+            entries = _read_entries(content["entries"])
             erased_ms = int(content["erased_ms"])
-            is_rising = all(before.place < after.place for before, after in pairwise(entries))
+            is_rising = all(before[:2] < after[:2] for before, after in pairwise(entries))
             is_erased = bool(entries) and entries[0].at_ms <= erased_ms
             if len(entries) > empty.capacity or not is_rising or is_erased:
                 raise ValueError("entries that are erased, not in order, or too many")
@@ -152,10 +158,18 @@ class HistoryState:
         """Return this user's state with the greatest value at each of the newest places."""
         by_place: dict[tuple[int, str], Entry] = {}
         for entry in sorted(entries):
-            by_place[entry.place] = entry  # sorted by place, then by what wins
+            by_place[entry[:2]] = entry  # its place; sorted by it, then by what wins
         newest = list(by_place.values())[-self.capacity :]
         kept = tuple(entry for entry in newest if entry.at_ms > erased_ms)
         return HistoryState(self.user_id, self.capacity, kept, erased_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a store has after a join: the state of each user who was named, and the gain."""
+
+    states: Mapping[str, HistoryState]
+    num_changed: int  # users of whom something new became known
 
 
 def _entry(event: Interacted | TakenBack) -> Entry:
@@ -164,10 +178,13 @@ def _entry(event: Interacted | TakenBack) -> Entry:
     return Entry(event.at_ms, event.event_id, True, 0, "", "")
 
 
-def _read_entry(row: Any) -> Entry:
-    if tuple(map(type, row)) != _KINDS:
-        raise ValueError(f"entry {row!r}")
-    entry = Entry(*row)
-    if not entry.is_taken_back and entry.event not in EVENTS:
-        raise ValueError(f"event {entry.event!r}")
-    return entry
+def _read_entries(rows: Sequence[Any]) -> tuple[Entry, ...]:
+    """Return the entries; checked column by column, which takes a third of the time."""
+    entries = tuple(map(Entry._make, rows))
+    for kind, column in zip(_KINDS, zip(*entries, strict=True), strict=bool(entries)):
+        if set(map(type, column)) != {kind}:
+            raise ValueError(f"entries with {column!r}")
+    events = {entry.event for entry in entries if not entry.is_taken_back}
+    if not events.issubset(EVENTS):
+        raise ValueError(f"events {sorted(events)}")
+    return entries

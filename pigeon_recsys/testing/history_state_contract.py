@@ -47,7 +47,7 @@ class HistoryStateStoreContract(ABC):
     def test_a_joined_state_comes_back_whole(self) -> None:
         store = self.make_state_store()
         state = state_of([like(1), like(2), TakenBack("ada", "gone", START_MS), Erased("ada", 5)])
-        assert store.join([state]) == 1
+        assert store.join([state]).num_changed == 1
         assert store.states(["ada"]) == {"ada": state}
 
     def test_a_state_with_every_place_taken_comes_back_whole(self) -> None:
@@ -89,16 +89,24 @@ class HistoryStateStoreContract(ABC):
         state = state_of([like(1), like(2)])
         store.join([state])
         written_ms = store.recent("ada", limit=1).written_ms
-        assert store.join([state, state_of([like(1)]), state_of([])]) == 0
-        assert store.join([]) == 0
+        assert store.join([state, state_of([like(1)]), state_of([])]).num_changed == 0
+        assert store.join([]).num_changed == 0
         assert store.states(["ada"]) == {"ada": state}
         assert store.recent("ada", limit=1).written_ms == written_ms
+
+    def test_a_join_tells_the_state_of_every_user_named(self) -> None:
+        """Of those of whom nothing new came too: who writes a log of states needs them all."""
+        store = self.make_state_store()
+        store.join([state_of([like(1)]), state_of([like(1, "bob")], "bob")])
+        joined = store.join([state_of([like(2)]), state_of([like(1, "bob")], "bob"), state_of([])])
+        assert joined.states == store.states(["ada", "bob"])
+        assert joined.num_changed == 1
 
     def test_a_late_writer_overwrites_nothing(self) -> None:
         """It comes with less than is stored, and with something that nobody knew."""
         store = self.make_state_store()
         store.join([state_of([like(1), like(2), like(3)])])
-        assert store.join([state_of([like(0), like(1)])]) == 1
+        assert store.join([state_of([like(0), like(1)])]).num_changed == 1
         everything = state_of(like(number) for number in range(4))
         assert store.states(["ada"]) == {"ada": everything}
         assert store.recent("ada", limit=9) == everything.history()
@@ -124,27 +132,27 @@ class HistoryStateStoreContract(ABC):
         store.join([state_of([like(1), like(2)])])
         store.join([state_of([Erased("ada", like(2).at_ms)])])
         assert store.recent("ada", limit=9).item_ids == ()
-        assert store.join([state_of([like(1), like(2)])]) == 0
+        assert store.join([state_of([like(1), like(2)])]).num_changed == 0
         assert store.recent("ada", limit=9).item_ids == ()
 
     def test_a_user_counts_once_however_many_states_come(self) -> None:
         store = self.make_state_store()
         states = [state_of([like(number)]) for number in range(3)]
-        assert store.join(iter([*states, state_of([like(1, "bob")], "bob")])) == 2
+        assert store.join(iter([*states, state_of([like(1, "bob")], "bob")])).num_changed == 2
         assert store.recent("ada", limit=9).item_ids == tuple(like(n).item_id for n in range(3))
 
     def test_any_text_is_the_user_id_of_a_state(self) -> None:
         store = self.make_state_store()
         states = {user_id: state_of([like(1, user_id)], user_id) for user_id in ODD_USERS}
-        assert store.join(states.values()) == len(ODD_USERS)
+        assert store.join(states.values()).num_changed == len(ODD_USERS)
         assert store.states(ODD_USERS) == states
 
     def test_more_than_a_thousand_users_are_joined_in_one_call(self) -> None:
         store = self.make_state_store()
         users = [f"user-{number}" for number in range(1_001)]
         states = {user_id: state_of([like(1, user_id)], user_id) for user_id in users}
-        assert store.join(states.values()) == 1_001
-        assert store.join(states.values()) == 0
+        assert store.join(states.values()).num_changed == 1_001
+        assert store.join(states.values()).num_changed == 0
         assert store.states(users) == states
 
     def test_a_state_of_another_capacity_is_refused(self) -> None:

@@ -12,8 +12,20 @@ from multiprocessing.context import ForkServerProcess
 
 ANSWER_TIMEOUT_S = 180.0  # the first answer waits for the import
 
+PRELOADED = (  # Feast imports what a repository names when it is opened
+    "pigeon_recsys_connectors.feast_history",
+    "feast.infra.offline_stores.dask",
+    "feast.infra.online_stores.redis",
+    "feast.infra.online_stores.sqlite",
+    "feast.infra.passthrough_provider",
+    "feast.infra.registry.file",
+    "feast.repo_operations",
+    "faiss",
+    "tests.connectors.faults.workers",
+)
+
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["pigeon_recsys_connectors.feast_history"])
+FORKING.set_forkserver_preload(list(PRELOADED))
 
 
 @dataclass(frozen=True)

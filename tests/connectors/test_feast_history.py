@@ -1,28 +1,35 @@
 """The Feast history store: the ports' contracts, and what Feast alone could get wrong."""
 
 import shutil
+import sqlite3
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from feast import FeatureStore
+from feast.protos.feast.types.Value_pb2 import Value
 
 from pigeon_recsys.errors import (
     HistoryStoreError,
     SettingsError,
+    UnknownUser,
 )
-from pigeon_recsys.history.events import Erased
-from pigeon_recsys.records import LIKE, History
+from pigeon_recsys.history.events import Erased, TakenBack
+from pigeon_recsys.history.from_interactions import event_of
+from pigeon_recsys.records import LIKE, History, Interaction
 from pigeon_recsys.testing.history_contract import START_MS, HistoryStoreContract, make_history
 from pigeon_recsys.testing.history_state_contract import (
     HistoryStateStoreContract,
     like,
     state_of,
 )
-from pigeon_recsys_connectors import feast_history
+from pigeon_recsys_connectors import feast_online
 from pigeon_recsys_connectors.feast_history import PUBLISH_BATCH, FeastHistoryStore
+from pigeon_recsys_connectors.feast_online import OnlineRows
+from pigeon_recsys_connectors.feast_online import _values as feast_online_values
 from pigeon_recsys_connectors.feast_rows import to_rows
 
 ONLINE = Path("data/online.db")
@@ -79,6 +86,28 @@ def test_historical_answers_with_the_history_as_of_each_moment(tmp_path: Path) -
     assert store.historical([]) == []
 
 
+def test_a_store_over_time_answers_by_version_also_where_nothing_is_left(tmp_path: Path) -> None:
+    """An erasure leaves no interaction whose time could be the row's."""
+    rows = [make_history("ada", 2, version=START_MS + 9), History("ada", (), (), (), START_MS + 20)]
+    store = FeastHistoryStore.create_over_time(tmp_path / "store", rows)
+    asked = [("ada", START_MS + after) for after in (8, 9, 19, 20)]
+    assert store.historical(asked) == [None, rows[0], rows[0], rows[1]]
+    with pytest.raises(UnknownUser):
+        store.recent("ada", limit=1)
+
+
+def test_what_was_published_and_is_sent_again_as_events_counts_once(folder: Path) -> None:
+    store = FeastHistoryStore.open(folder)
+    published = make_history("ada", 3)
+    store.publish([published])
+    columns = zip(published.item_ids, published.events, published.times_ms, strict=True)
+    events = [event_of(Interaction("ada", *row)) for row in columns]
+    store.join([state_of(events[1:])])
+    assert store.recent("ada", 9).item_ids == published.item_ids
+    store.join([state_of([TakenBack("ada", events[0].event_id, events[0].at_ms)])])
+    assert store.recent("ada", 9).item_ids == published.item_ids[1:]
+
+
 def test_threads_read_whole_histories_while_one_publishes(folder: Path) -> None:
     """SQLite's one connection would show a reader rows of two versions in mid-push."""
     store = FeastHistoryStore.open(folder)
@@ -102,12 +131,22 @@ def test_threads_read_whole_histories_while_one_publishes(folder: Path) -> None:
         assert histories == [make_history(user, version, version=version) for version in versions]
 
 
-def test_publishing_pushes_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The users of each write to an online store, which takes place no more."""
+    users: list[list[str]] = []
+
+    def write(_: OnlineRows, histories: Iterable[History], *more: object) -> None:
+        users.append([history.user_id for history in histories])
+
+    monkeypatch.setattr(OnlineRows, "write", write)
+    return users
+
+
+def test_publishing_writes_in_batches(folder: Path, written: list[list[str]]) -> None:
     store = FeastHistoryStore.open(folder)
-    pushes: list[int] = []
-    monkeypatch.setattr(FeatureStore, "push", lambda _, name, rows: pushes.append(len(rows)))
     store.publish(make_history(f"user-{number}") for number in range(PUBLISH_BATCH + 1))
-    assert pushes == [PUBLISH_BATCH, 1]
+    assert [len(users) for users in written] == [PUBLISH_BATCH, 1]
 
 
 def test_a_publish_leaves_the_offline_file_alone(tmp_path: Path) -> None:
@@ -139,9 +178,9 @@ def test_a_history_published_before_the_first_events_stays_in_it(folder: Path) -
     published = make_history("ada", 3)
     store.publish([published])
     assert store.states(["ada"]) == {}
-    assert store.join([state_of([like(9)])]) == 1
+    assert store.join([state_of([like(9)])]).num_changed == 1
     assert store.recent("ada", 9).item_ids == (*published.item_ids, like(9).item_id)
-    assert store.join([state_of([like(9)])]) == 0
+    assert store.join([state_of([like(9)])]).num_changed == 0
     store.join([state_of([Erased("ada", published.times_ms[1])])])
     assert store.recent("ada", 9).item_ids == (published.item_ids[2], like(9).item_id)
 
@@ -157,14 +196,35 @@ def test_what_events_say_is_not_overwritten_by_a_published_history(folder: Path)
     assert store.recent("ada", 9) == state.history()
 
 
-def test_only_what_changes_is_pushed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_changes_is_written(folder: Path, request: pytest.FixtureRequest) -> None:
     store = FeastHistoryStore.open(folder)
     store.join([state_of([like(1)])])
-    pushes: list[list[str]] = []
-    monkeypatch.setattr(FeatureStore, "push", lambda _, name, rows: pushes.append([*rows.user_id]))
+    written: list[list[str]] = request.getfixturevalue("written")
     store.join([state_of([like(1)])])
     store.join([state_of([like(1)]), state_of([like(1, "bob")], "bob")])
-    assert pushes == [["bob"]]
+    assert written == [["bob"]]
+
+
+def test_what_is_written_is_what_a_push_would_write(folder: Path) -> None:
+    """Byte for byte in the online store, times of writing aside."""
+    store = FeastHistoryStore.open(folder, clock=lambda: 1_000.0)
+    states = {user: state_of([like(1, user)], user) for user in ("ada", "bob")}
+    states["cy"] = state_of([Erased("cy", 5)], "cy")
+    store.join(states.values())
+    ours = online_values(folder)
+    histories = [state.history() for state in states.values()]
+    rows = to_rows(histories, 1_000_000, states).to_pandas()
+    FeatureStore(repo_path=str(folder)).push("history_push", rows)
+    assert online_values(folder) == ours
+
+
+def online_values(folder: Path) -> list[tuple[object, ...]]:
+    """Return what SQLite keeps of the view."""
+    with closing(sqlite3.connect(folder / ONLINE)) as database:
+        return database.execute(
+            "SELECT entity_key, feature_name, value, value_text, event_ts "
+            "FROM pigeon_user_history ORDER BY entity_key, feature_name"
+        ).fetchall()
 
 
 def test_a_read_beyond_its_limit_is_marked(folder: Path) -> None:
@@ -187,7 +247,7 @@ def test_with_a_limit_a_history_of_unknown_age_is_stale(
 ) -> None:
     """Rows that were written before the store knew the column have no age."""
     with monkeypatch.context() as earlier:
-        earlier.setattr(feast_history, "to_rows", without_age)
+        earlier.setattr(feast_online, "_values", without_age)
         FeastHistoryStore.open(folder).publish([make_history("ada")])
     assert FeastHistoryStore.open(folder).recent("ada", 1).written_ms is None
     assert not FeastHistoryStore.open(folder).recent("ada", 1).is_stale
@@ -195,10 +255,8 @@ def test_with_a_limit_a_history_of_unknown_age_is_stale(
 
 
 def without_age(*args: Any) -> Any:
-    """Return rows as a writer without `written_ms` would write them."""
-    rows = to_rows(*args)
-    column = rows.schema.get_field_index("written_ms")
-    return rows.set_column(column, "written_ms", pa.nulls(len(rows), pa.int64()))
+    """Return values as a writer without `written_ms` would write them."""
+    return feast_online_values(*args) | {"written_ms": Value()}
 
 
 @pytest.mark.parametrize("max_age_s", [0, -1, float("nan")])

@@ -74,7 +74,7 @@ def test_a_store_goes_on_after_its_postgres_connections_broke(
     assert len(store.recent("eve", limit=9).item_ids) == 1
     with pytest.raises(HistoryStoreError, match="joining 1 states from user 'eve' on failed"):
         store.join([more])
-    assert store.join([more]) == 1
+    assert store.join([more]).num_changed == 1
 
 
 def test_postgres_keeps_no_readable_copy_of_a_state(postgres: Postgres, on_postgres: Path) -> None:

@@ -7,7 +7,7 @@ from kafka_broker.ports import free_port
 from pigeon_recsys.errors import LogError
 from pigeon_recsys.streaming.event_log import NewRecord, RecordWriter
 from pigeon_recsys_connectors.kafka_writer import KafkaWriter
-from tests.connectors.test_kafka_event_log import read_all
+from tests.connectors.reading import read_all
 
 
 def test_records_of_a_key_stay_together_and_in_order(kafka: Cluster) -> None:
@@ -19,7 +19,7 @@ def test_records_of_a_key_stay_together_and_in_order(kafka: Cluster) -> None:
         writer.write([NewRecord(topic, key, str(batch).encode()) for key in keys])
     writer.close()
     for key in keys:
-        found = [record for record in read_all(kafka, topic) if record.key == key]
+        found = [record for record in read_all(kafka.bootstrap, topic) if record.key == key]
         assert len({record.partition for record in found}) == 1
         assert [record.value for record in found] == [b"0", b"1"]
 
@@ -32,7 +32,7 @@ def test_where_one_cannot_be_written_none_is_and_the_writer_goes_on(kafka: Clust
         writer.write([NewRecord(topic, b"k", b"small"), too_large])
     writer.write([NewRecord(topic, b"k", b"after")])
     writer.close()
-    assert [record.value for record in read_all(kafka, topic)] == [b"after"]
+    assert [record.value for record in read_all(kafka.bootstrap, topic)] == [b"after"]
 
 
 def test_no_broker_is_a_clear_error() -> None:

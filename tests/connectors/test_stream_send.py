@@ -11,7 +11,7 @@ from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.records import Reference
 from pigeon_recsys.streaming.generation_requests import JsonRequests
 from pigeon_recsys.streaming.interaction_messages import JsonEvents
-from tests.connectors.test_kafka_event_log import read_all
+from tests.connectors.reading import read_all
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def test_send_writes_every_interaction_of_the_users_named(
     assert main(["stream", "send", *arguments, "--users", "2"]) == 0
     dataset = DatasetFolder.open(data)
     users = dataset.user_ids[:2]
-    events = [JsonEvents().decode(record.value or b"") for record in read_all(kafka, topic)]
+    events = [
+        JsonEvents().decode(record.value or b"") for record in read_all(kafka.bootstrap, topic)
+    ]
     told = sorted((event.user_id, event.at_ms, event.item_id) for event in events)  # type: ignore[union-attr]
     rows = [row for row in dataset.interactions if row.user_id in users]
     assert told == sorted((row.user_id, row.at_ms, row.item_id) for row in rows)
@@ -40,7 +42,7 @@ def test_ask_writes_a_request(kafka: Cluster, capsys: pytest.CaptureFixture[str]
     topic = kafka.new_topic("requests")
     arguments = ["--kafka", kafka.bootstrap, "--requests", topic, "--user", "ada", "--seed", "3"]
     assert main(["stream", "ask", *arguments, "--reference", "i1", "--text", "a cat"]) == 0
-    (record,) = read_all(kafka, topic)
+    (record,) = read_all(kafka.bootstrap, topic)
     request = JsonRequests().decode(record.value or b"")
     assert (record.key, request.user_id, request.seed) == (b"ada", "ada", 3)
     assert request.reference == Reference("i1", "a cat")

@@ -211,4 +211,4 @@ def test_a_store_whose_lock_another_process_holds_is_still_read(folder: Path) ->
             time.sleep(HOLD_S)
             assert store.recent("ada", limit=9).item_ids == (like(1).item_id,)
             assert not joining.done()
-        assert joining.result() == 1
+        assert joining.result().num_changed == 1

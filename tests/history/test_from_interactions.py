@@ -1,9 +1,11 @@
 """Interactions become histories: sorted, apart by user, with a version that never decreases."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pigeon_recsys.history.from_interactions import histories_by_user, history_of
+from pigeon_recsys.history.from_interactions import event_of, histories_by_user, history_of
 from pigeon_recsys.records import EVENTS, LIKE, SKIP, History, Interaction
 
 INTERACTIONS = st.builds(
@@ -61,3 +63,12 @@ def test_the_version_never_decreases_as_interactions_are_added(
 def test_no_interaction_is_lost(rows: list[Interaction]) -> None:
     histories = histories_by_user(rows).values()
     assert sum(len(history.item_ids) for history in histories) == len(rows)
+
+
+def test_a_row_is_the_same_event_every_time_and_no_other_row_s() -> None:
+    row = Interaction("ada", "i1", LIKE, 10)
+    assert event_of(row) == event_of(replace(row))
+    event = event_of(row)
+    assert (event.user_id, event.item_id, event.event, event.at_ms) == ("ada", "i1", LIKE, 10)
+    others = [replace(row, item_id="i2"), replace(row, event=SKIP), replace(row, at_ms=11)]
+    assert len({event.event_id, *(event_of(other).event_id for other in others)}) == 4

@@ -108,6 +108,14 @@ def test_bytes_give_the_state_back(log: list[HistoryEvent]) -> None:
     assert HistoryState.from_bytes(state.to_bytes()) == state
 
 
+@given(logs, logs)
+def test_the_events_of_a_batch_alone_join_to_the_same_as_merging_them(
+    log: list[HistoryEvent], batch: list[HistoryEvent]
+) -> None:
+    """So a worker need not read before it writes."""
+    assert empty().merged(log).joined(empty().merged(batch)) == empty().merged(log).merged(batch)
+
+
 def test_a_late_event_is_put_in_its_place() -> None:
     state = empty().merged([like("e1", 10, "a"), like("e2", 30, "b")])
     assert state.merged([like("late", 20, "c")]).history().item_ids == ("a", "c", "b")
