@@ -139,7 +139,7 @@ class FeastHistoryStore:
         """Return what events have made known of each user; a user without a state is absent."""
         found: dict[str, HistoryState | None] = {}
         for batch in _batches(dict.fromkeys(user_ids)):
-            doing = f"reading the states of {len(batch)} users from {batch[0]!r} on"
+            doing = f"reading the states of {len(batch)} users"
             rows = self._rows(doing, batch, [STATE])
             found |= zip(batch, map(state_from_row, rows), strict=True)
         return {user_id: state for user_id, state in found.items() if state is not None}
@@ -180,7 +180,7 @@ class FeastHistoryStore:
         ]
 
     def _publish_batch(self, batch: Sequence[History]) -> int:
-        doing = f"publishing {len(batch)} histories from user {batch[0].user_id!r} on"
+        doing = f"publishing {len(batch)} histories"
         users = list(dict.fromkeys(history.user_id for history in batch))
         num_stored = 0
         with self._writing(doing) as check:
@@ -201,7 +201,7 @@ class FeastHistoryStore:
         self, batch: Sequence[HistoryState]
     ) -> tuple[dict[str, HistoryState], dict[str, HistoryState]]:
         """Return what is known of each user now, and what of it is new."""
-        doing = f"joining {len(batch)} states from user {batch[0].user_id!r} on"
+        doing = f"joining {len(batch)} states"
         arriving: dict[str, HistoryState] = {}
         for state in batch:
             arriving[state.user_id] = _joined(arriving.get(state.user_id), state)

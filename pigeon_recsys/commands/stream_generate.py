@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pigeon_recsys.generation.generator_process import GeneratorProcess
     from pigeon_recsys.generation.pigeon_generator import GeneratorSettings
     from pigeon_recsys.streaming.making import Stage
-    from pigeon_recsys.streaming.trigger import TriggerSettings
+    from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 
 GROUP = "pigeon-generate"
 IN_FLIGHT = 4  # batches taken in for each one being made, so that none waits for the poll loop
@@ -81,7 +81,7 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_trigger(parser: argparse.ArgumentParser) -> None:
-    from pigeon_recsys.streaming.trigger import TriggerSettings
+    from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 
     default = TriggerSettings()
     options = parser.add_argument_group("when an image is worth it")
@@ -210,7 +210,7 @@ def _generator_settings(args: argparse.Namespace) -> "GeneratorSettings":
 def _trigger(args: argparse.Namespace) -> "TriggerSettings":
     from dataclasses import fields
 
-    from pigeon_recsys.streaming.trigger import TriggerSettings
+    from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 
     return TriggerSettings(
         **{field.name: getattr(args, field.name) for field in fields(TriggerSettings)}

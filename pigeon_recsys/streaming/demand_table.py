@@ -8,7 +8,8 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pigeon_recsys.streaming.trigger import DAY_MS, TriggerSettings
+from pigeon_recsys.streaming.trigger import DAY_MS
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.streaming.user_demand import UserDemand
 
 Key = tuple[int, str]  # partition and user id

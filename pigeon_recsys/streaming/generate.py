@@ -48,7 +48,7 @@ from pigeon_recsys.streaming.messages import Codec, MessageReader
 from pigeon_recsys.streaming.observation import HISTORY_STORE, SILENT, Observer
 from pigeon_recsys.streaming.planning import Planner
 from pigeon_recsys.streaming.topics import GENERATED, HISTORIES, REQUESTS, STATE
-from pigeon_recsys.streaming.trigger import TriggerSettings
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.streaming.user_demand import UserDemand
 
 logger = logging.getLogger(__name__)

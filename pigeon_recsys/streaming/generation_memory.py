@@ -15,7 +15,7 @@ from pigeon_recsys.streaming.demand_table import DemandTable, Turn
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Place
 from pigeon_recsys.streaming.jobs import GenerationJob
 from pigeon_recsys.streaming.observation import SILENT, Observer
-from pigeon_recsys.streaming.trigger import TriggerSettings
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.streaming.user_demand import UserDemand
 
 Tenure = tuple[int, ...]  # of a partition in each topic that is read

@@ -12,36 +12,16 @@ store or a random number, so a replay of the same events makes the same decision
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.streaming.generation_requests import GenerationRequest
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 
 DAY_MS = 86_400_000  # days are UTC's
 
 Action = Literal["now", "later", "nothing"]
 PRIORITY = {"request": 2, "new likes": 1, "taste drift": 0}
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerSettings:
-    """What an image has to be worth, and what may be spent.
-
-    A higher `min_new_likes` or `min_drift` means fewer and staler images; `cooldown_s` spreads a
-    busy user's images; `daily_images` bounds what one user can cost, `daily_gpu_s` what all can.
-    """
-
-    min_new_likes: int = 3
-    min_drift: float = 0.25  # 1 − cosine of the taste vectors: 0 no change, 1 nothing in common
-    cooldown_s: float = 900.0  # between two images of a user; requests do not wait for it
-    daily_images: int = 12  # of one user, requests included
-    daily_gpu_s: float = 36_000.0  # of all users together
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if not (value := getattr(self, field.name)) > 0:
-                raise SettingsError(f"trigger.{field.name} must be above 0, got {value}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from pigeon_recsys.errors import LogError
 from pigeon_recsys.records import Reference, Vectors
 from pigeon_recsys.streaming.generation_requests import GenerationRequest
 from pigeon_recsys.streaming.jobs import GenerationJob
-from pigeon_recsys.streaming.trigger import DAY_MS, Decision, Demand, TriggerSettings
+from pigeon_recsys.streaming.trigger import DAY_MS, Decision, Demand
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 
 FORMAT = 1  # of the bytes
 NUM_RECENT = 16  # jobs remembered, so that they are not done again and their references vary

@@ -21,7 +21,8 @@ from pigeon_recsys.streaming.job_pool import JobPool
 from pigeon_recsys.streaming.job_queue import JobQueue, QueueSettings
 from pigeon_recsys.streaming.making import ItemMaker, Stage
 from pigeon_recsys.streaming.planning import Planner
-from pigeon_recsys.streaming.trigger import DAY_MS, TriggerSettings
+from pigeon_recsys.streaming.trigger import DAY_MS
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
 from pigeon_recsys.testing.fake_stores import FakeGeneratedItemStore, FakeImageStore
 from pigeon_recsys.testing.fakes import (

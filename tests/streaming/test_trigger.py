@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.records import Reference
 from pigeon_recsys.streaming.generation_requests import GenerationRequest
-from pigeon_recsys.streaming.trigger import DAY_MS, Decision, Demand, TriggerSettings
+from pigeon_recsys.streaming.trigger import DAY_MS, Decision, Demand
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 
 SETTINGS = TriggerSettings(
     min_new_likes=3, min_drift=0.5, cooldown_s=60, daily_images=2, daily_gpu_s=100

@@ -9,7 +9,8 @@ from pigeon_recsys.errors import LogError
 from pigeon_recsys.records import Reference, Vectors
 from pigeon_recsys.streaming.generation_requests import GenerationRequest
 from pigeon_recsys.streaming.jobs import GenerationJob
-from pigeon_recsys.streaming.trigger import DAY_MS, TriggerSettings
+from pigeon_recsys.streaming.trigger import DAY_MS
+from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.streaming.user_demand import NUM_RECENT, Mark, UserDemand
 
 NOON = 20_000 * DAY_MS + DAY_MS // 2
