@@ -6,9 +6,11 @@ from typing import Any
 from pigeon_recsys.cli import add_common_arguments
 from pigeon_recsys.commands.stream_arguments import (
     TOPICS,
+    add_codec,
     add_idle,
     add_store,
     add_topics,
+    codecs,
     open_log,
     security,
     stream_parser,
@@ -68,6 +70,7 @@ def _register_ingest(subcommands: Any) -> None:
         subcommands, "ingest", "turn interaction events into histories", run_ingest
     )
     add_topics(parser, "events", "histories")
+    add_codec(parser)
     add_store(parser)
     parser.add_argument("--group", default=INGEST_GROUP, help="workers of a group share the work")
     add_idle(parser)
@@ -127,14 +130,13 @@ def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
     from pigeon_recsys.streaming.ingest import HistoryIngest, Ingested, IngestSettings
-    from pigeon_recsys.streaming.interaction_messages import JsonEvents
     from pigeon_recsys.streaming.messages import MessageReader
     from pigeon_recsys.streaming.running import stop_on_signals, work_on_log
     from pigeon_recsys.wiring import history_store_type
 
     total = Ingested()
     settings = IngestSettings(changelog=args.histories)
-    reader = MessageReader(JsonEvents())
+    reader = MessageReader(codecs(args).events)
     with operating(args) as observer:
         store = history_store_type("feast").open(args.store)
         with stop_on_signals() as stop:  # from here on there is a batch to finish

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pigeon_recsys.cli import add_common_arguments
 
 if TYPE_CHECKING:
+    from pigeon_recsys.streaming.codecs import Codecs
     from pigeon_recsys.streaming.event_log import EventLog, RecordWriter
 
 
@@ -61,6 +62,24 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=Path, metavar="DIR", required=True, help="the Feast feature repository"
     )
+
+
+def add_codec(parser: argparse.ArgumentParser) -> None:
+    """Add `--codec`."""
+    parser.add_argument(
+        "--codec",
+        metavar="NAME",
+        default="json",
+        help="how values are written: json, or an entry point of pigeon_recsys.codecs",
+    )
+
+
+def codecs(args: argparse.Namespace) -> "Codecs":
+    """Return the set of codecs that `--codec` names."""
+    from pigeon_recsys.wiring import connector
+
+    found: Codecs = connector("codecs", args.codec)()
+    return found
 
 
 def add_idle(parser: argparse.ArgumentParser, default: float | None = None) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pigeon_recsys.commands.stream_arguments import (
+    add_codec,
     add_idle,
     add_topics,
+    codecs,
     open_log,
     stream_parser,
 )
@@ -20,6 +22,7 @@ def register_follow(subcommands: Any) -> None:
         subcommands, "follow", "bring an item index up to date with generated items", run_follow
     )
     add_topics(parser, "generated")
+    add_codec(parser)
     parser.add_argument(
         "--index",
         type=Path,
@@ -55,7 +58,6 @@ def run_follow(args: argparse.Namespace) -> dict[str, Any]:
         group_of,
         only_follower,
     )
-    from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
     from pigeon_recsys.streaming.running import run_steps, stop_on_signals
 
     if not args.save_every > 0:
@@ -68,7 +70,7 @@ def run_follow(args: argparse.Namespace) -> dict[str, Any]:
         index = FaissIndex.load(folder)
         args.group = args.group or group_of(folder, index.source)
         with closing(open_log(args, args.generated)) as log, stop_on_signals() as stop:
-            follower = ItemFollower(log, index, folder, JsonGeneratedItems(), settings)
+            follower = ItemFollower(log, index, folder, codecs(args).items, settings)
             for done in run_steps(follower.step, stop, args.until_idle):
                 total += done
             follower.finish()

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.commands.generate import STEPS, ratio_choice
 from pigeon_recsys.commands.stream_arguments import (
+    add_codec,
     add_idle,
     add_store,
     add_topics,
+    codecs,
     open_log,
     stream_parser,
 )
@@ -48,6 +50,7 @@ def register_generate(subcommands: Any) -> None:
     parser.add_argument("--weights", type=Path, metavar="RUN", help="instead of the shipped ones")
     parser.add_argument("--group", default=GROUP, help="workers of a group share the work")
     add_topics(parser, "histories", "requests", "generated", "state")
+    add_codec(parser)
     _add_making(parser)
     _add_trigger(parser)
     add_idle(parser)
@@ -102,9 +105,7 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
     """Work until stopped and say what was done."""
     from collections import Counter
 
-    from pigeon_recsys.streaming.generate import Codecs, GenerateSettings, GenerationWorker
-    from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
-    from pigeon_recsys.streaming.generation_requests import JsonRequests
+    from pigeon_recsys.streaming.generate import GenerateSettings, GenerationWorker
     from pigeon_recsys.streaming.job_pool import JobPool
     from pigeon_recsys.streaming.job_queue import JobQueue, Made, QueueSettings
     from pigeon_recsys.streaming.making import ItemMaker
@@ -123,11 +124,12 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
         planner = Planner(histories, stage.catalog, stage.index, processes[0].version)
         makers = [ItemMaker(process, stage, process.close) for process in processes]
         pool = JobPool(JobQueue(queue), makers, IN_FLIGHT * args.batch_size * len(makers))
-        codecs = Codecs(JsonRequests(), JsonGeneratedItems())
         try:
             for step in work_on_log(
                 lambda: open_log(args, *settings.reads),
-                lambda log: GenerationWorker(log, planner, pool, codecs, settings, observer).step,
+                lambda log: (
+                    GenerationWorker(log, planner, pool, codecs(args), settings, observer).step
+                ),
                 stop,
                 args.until_idle,
                 observer,
@@ -183,7 +185,6 @@ def _artifacts(
 
 def _stage(args: argparse.Namespace, catalog: "DatasetFolder", artifacts: Path) -> "Stage":
     from pigeon_recsys.generation.generated_catalog import CatalogWithGenerated
-    from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
     from pigeon_recsys.streaming.making import Stage
     from pigeon_recsys.wiring import connector, load_retrieval
 
@@ -196,7 +197,7 @@ def _stage(args: argparse.Namespace, catalog: "DatasetFolder", artifacts: Path) 
         index=index,
         images=images,
         items=items,
-        codec=JsonGeneratedItems(),
+        codec=codecs(args).items,
         safety=connector("safety_classifiers", args.safety)() if args.safety else None,
     )
 

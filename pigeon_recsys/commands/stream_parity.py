@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.cli import add_common_arguments
-from pigeon_recsys.commands.stream_arguments import add_store, add_topics, open_log
+from pigeon_recsys.commands.stream_arguments import (
+    add_codec,
+    add_store,
+    add_topics,
+    codecs,
+    open_log,
+)
 
 if TYPE_CHECKING:
     from pigeon_recsys.history.events import HistoryEvent
@@ -34,6 +40,7 @@ def register_parity(subcommands: Any) -> None:
         "--kafka-settings", type=Path, metavar="FILE", help="YAML, see docs/operations.md"
     )
     add_topics(parser, "events")
+    add_codec(parser)
     add_store(parser)
     parser.add_argument("--share", type=float, default=1.0, help="of the users, above 0 up to 1")
     parser.add_argument(
@@ -84,7 +91,8 @@ def _read_log(args: argparse.Namespace) -> "tuple[dict[str, list[HistoryEvent]],
     from pigeon_recsys.streaming.messages import MessageReader
 
     log: dict[str, list[HistoryEvent]] = {}
-    num_unusable, reader = 0, MessageReader(JsonEvents())
+    reader = MessageReader(JsonEvents() if args.log else codecs(args).events)
+    num_unusable = 0
     for key, value in _lines(args.log) if args.log else _records(args):
         try:
             event = reader.read(key, value)

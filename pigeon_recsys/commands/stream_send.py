@@ -4,7 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pigeon_recsys.commands.stream_arguments import add_topics, open_writer, stream_parser
+from pigeon_recsys.commands.stream_arguments import (
+    add_codec,
+    add_topics,
+    codecs,
+    open_writer,
+    stream_parser,
+)
 
 if TYPE_CHECKING:
     from pigeon_recsys.records import Reference
@@ -18,6 +24,7 @@ def register_send(subcommands: Any) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", required=True, help="dataset folder")
     parser.add_argument("--users", type=int, metavar="N", help="of the first N users; of all")
     add_topics(parser, "events")
+    add_codec(parser)
 
 
 def register_ask(subcommands: Any) -> None:
@@ -28,6 +35,7 @@ def register_ask(subcommands: Any) -> None:
     parser.add_argument("--text", metavar="T", default="", help="what to draw")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another picture")
     add_topics(parser, "requests")
+    add_codec(parser)
 
 
 def run_send(args: argparse.Namespace) -> dict[str, Any]:
@@ -38,7 +46,6 @@ def run_send(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.errors import SettingsError
     from pigeon_recsys.history.from_interactions import event_of
-    from pigeon_recsys.streaming.interaction_messages import JsonEvents
     from pigeon_recsys.streaming.sending import event_record
 
     if args.users is not None and args.users < 1:
@@ -46,7 +53,8 @@ def run_send(args: argparse.Namespace) -> dict[str, Any]:
     dataset = DatasetFolder.open(args.data)
     users = frozenset(dataset.user_ids[: args.users])
     rows = (row for row in dataset.interactions if row.user_id in users)
-    records = (event_record(args.events, event, JsonEvents()) for event in map(event_of, rows))
+    codec = codecs(args).events
+    records = (event_record(args.events, event, codec) for event in map(event_of, rows))
     num_sent = 0
     with closing(open_writer(args)) as writer:
         while batch := list(islice(records, BATCH)):
@@ -62,13 +70,13 @@ def run_ask(args: argparse.Namespace) -> dict[str, Any]:
     import uuid
     from contextlib import closing
 
-    from pigeon_recsys.streaming.generation_requests import GenerationRequest, JsonRequests
+    from pigeon_recsys.streaming.generation_requests import GenerationRequest
     from pigeon_recsys.streaming.sending import request_record
 
     at_ms = time.time_ns() // 1_000_000
     request = GenerationRequest(args.user, uuid.uuid4().hex, at_ms, _reference(args), args.seed)
     with closing(open_writer(args)) as writer:
-        writer.write([request_record(args.requests, request, JsonRequests())])
+        writer.write([request_record(args.requests, request, codecs(args).requests)])
     print(f"request {request.request_id} sent to {args.requests}")
     return {"request_id": request.request_id}
 

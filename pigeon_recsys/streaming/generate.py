@@ -35,16 +35,16 @@ from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.retrieval.candidates import taste_of
 from pigeon_recsys.retrieval.history_selection import indexed_likes
+from pigeon_recsys.streaming.codecs import Codecs
 from pigeon_recsys.streaming.dead_letters import dead_letter, failed_request, reason_of
 from pigeon_recsys.streaming.demand_table import Turn
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
-from pigeon_recsys.streaming.generated_messages import GeneratedItemCodec
 from pigeon_recsys.streaming.generation_memory import GenerationMemory
 from pigeon_recsys.streaming.generation_requests import GenerationRequest
 from pigeon_recsys.streaming.job_pool import JobPool
 from pigeon_recsys.streaming.job_queue import Ended, Made
 from pigeon_recsys.streaming.jobs import GenerationJob
-from pigeon_recsys.streaming.messages import Codec, MessageReader
+from pigeon_recsys.streaming.messages import MessageReader
 from pigeon_recsys.streaming.observation import HISTORY_STORE, SILENT, Observer
 from pigeon_recsys.streaming.planning import Planner
 from pigeon_recsys.streaming.topics import GENERATED, HISTORIES, REQUESTS, STATE
@@ -72,14 +72,6 @@ class GenerateSettings:
     def reads(self) -> tuple[str, str]:
         """The topics that a worker's log reads."""
         return self.histories, self.requests
-
-
-@dataclass(frozen=True, slots=True)
-class Codecs:
-    """How requests and generated items are written."""
-
-    requests: Codec[GenerationRequest]
-    items: GeneratedItemCodec
 
 
 @dataclass(slots=True)
