@@ -12,14 +12,14 @@ group, and Kafka takes offsets without a generation from anybody.
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pigeon_recsys.errors import LogError, MissingExtra, PartitionsMoved
 from pigeon_recsys.streaming.event_log import NewRecord, Place, Record
 
 try:
-    from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+    from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
     from kafka.errors import (
         CommitFailedError,
         FencedInstanceIdError,
@@ -35,7 +35,8 @@ try:
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
     from pigeon_recsys_connectors.kafka_contents import partition_contents
-    from pigeon_recsys_connectors.kafka_writer import CLOSE_TIMEOUT_S, send_all
+    from pigeon_recsys_connectors.kafka_transactions import Transactions
+    from pigeon_recsys_connectors.kafka_writer import CLOSE_TIMEOUT_S
 except ModuleNotFoundError as exc:
     raise MissingExtra("kafka", needed_for="the Kafka event log", library="kafka-python") from exc
 
@@ -55,6 +56,8 @@ TRANSACTION_TIMEOUT_S = 10.0
 MAX_POLLED = 2000  # records of a batch
 IDLE_STEP_S = 0.2
 LAG_TIMEOUT_S = 5.0
+OFFSETS_TIMEOUT_MS = 30_000  # without one kafka-python waits for ever
+RECONNECT_S = 2.0  # at most, between two tries; the default is 30 s
 NO_EPOCH = -1  # leader epoch of an offset; None makes kafka-python 3.0.12 wait for ever
 
 
@@ -76,13 +79,18 @@ class KafkaEventLog:
 
         Raises `LogError` when no broker answers or lets this client in.
         """
-        self._client_settings = {"bootstrap_servers": bootstrap, **(security or {})}
-        self._producer_settings = {
+        self._client_settings = {
+            "bootstrap_servers": bootstrap,
+            "reconnect_backoff_max_ms": round(RECONNECT_S * 1000),
+            **(security or {}),
+        }
+        producer_settings = {
             **self._client_settings,
             "transactional_id": f"{group}-{uuid.uuid4().hex}",
             "transaction_timeout_ms": round(TRANSACTION_TIMEOUT_S * 1000),
             **(producer or {}),
         }
+        assignor = CopartitioningAssignor()
         settings = {
             **self._client_settings,
             "group_id": group,
@@ -92,16 +100,16 @@ class KafkaEventLog:
             "max_poll_records": max_polled,
             "session_timeout_ms": round(SESSION_TIMEOUT_S * 1000),
             "heartbeat_interval_ms": round(SESSION_TIMEOUT_S * 1000 / 4),
-            "partition_assignment_strategy": [CopartitioningAssignor],
+            "partition_assignment_strategy": [assignor],
             **(consumer or {}),
         }
         check_admitted(bootstrap, security)
         try:
             self._consumer = KafkaConsumer(**settings)
-            self._producer = self._new_producer()
+            self._transactions = Transactions(producer_settings)
         except KafkaError as exc:
             raise LogError(f"no Kafka broker answers at {bootstrap}: {exc!r}") from exc
-        self._tenures = _Tenures()
+        self._tenures = _Tenures(assignor.disown)
         self._consumer.subscribe(list(reads), listener=self._tenures)
         self._open: dict[Place, tuple[int, int]] = {}  # polled, not committed: from, up to
         self._membership = self._consumer.group_metadata()
@@ -135,12 +143,8 @@ class KafkaEventLog:
                 place: OffsetAndMetadata(offset, "", NO_EPOCH)
                 for place, offset in (marks or self._marked()).items()
             }
-            self._producer.begin_transaction()
-            send_all(self._producer, new)
-            self._producer.send_offsets_to_transaction(offsets, self._membership)
-            self._producer.commit_transaction()
+            self._transactions.run(new, offsets, self._membership)
         except KafkaError as exc:
-            self._abort()
             is_moved = isinstance(exc, MOVED)
             kind = PartitionsMoved if is_moved else LogError
             raise kind(f"a transaction of {len(new)} records failed: {exc!r}") from exc
@@ -180,7 +184,7 @@ class KafkaEventLog:
         self._open.clear()
         try:
             for place in self._consumer.assignment():
-                committed = self._consumer.committed(place)
+                committed = self._consumer.committed(place, timeout_ms=OFFSETS_TIMEOUT_MS)
                 if committed is None:
                     self._consumer.seek_to_beginning(place)
                 else:
@@ -224,7 +228,7 @@ class KafkaEventLog:
 
     def close(self) -> None:
         """Leave the group at once."""
-        self._producer.close(timeout=CLOSE_TIMEOUT_S)
+        self._transactions.close()
         self._consumer.close(autocommit=False, timeout_ms=round(CLOSE_TIMEOUT_S * 1000))
 
     def _marked(self) -> dict[TopicPartition, int]:
@@ -237,29 +241,18 @@ class KafkaEventLog:
             raise PartitionsMoved("this worker has no partition")
         tenure = self._tenures.number[place]
         if self._done.get(place, (None,))[0] != tenure:
-            self._done[place] = tenure, self._consumer.committed(place) or 0
+            committed = self._consumer.committed(place, timeout_ms=OFFSETS_TIMEOUT_MS)
+            self._done[place] = tenure, committed or 0
         return {place: self._done[place][1]}
-
-    def _abort(self) -> None:
-        """Abort the transaction; a producer that cannot is replaced, and its transaction lapses."""
-        try:
-            self._producer.abort_transaction()
-        except KafkaError:
-            self._producer.close(timeout=CLOSE_TIMEOUT_S)
-            self._producer = self._new_producer()
-
-    def _new_producer(self) -> KafkaProducer:
-        producer = KafkaProducer(**self._producer_settings)
-        producer.init_transactions()
-        return producer
 
 
 class _Tenures(ConsumerRebalanceListener):  # type: ignore[misc]
     """Numbers the times that partitions were given to this worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, when_lost: Callable[[], None]) -> None:
         self.number: dict[TopicPartition, int] = {}
         self._count = 0
+        self._when_lost = when_lost
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._count += 1
@@ -271,3 +264,4 @@ class _Tenures(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         self.on_partitions_revoked(lost)
+        self._when_lost()

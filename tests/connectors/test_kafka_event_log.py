@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
 from kafka_broker.cluster import Cluster
 from kafka_broker.ports import free_port
@@ -11,6 +11,7 @@ from pigeon_recsys.errors import LogError, PartitionsMoved
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_up_to
 from pigeon_recsys.testing.event_log_contract import EventLogContract, polled_from
 from pigeon_recsys_connectors.kafka_event_log import KafkaEventLog
+from tests.connectors.reading import read_all
 
 QUICK = {"session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
 SHORT = {"max_block_ms": 3000}
@@ -35,7 +36,7 @@ class TestKafkaEventLog(EventLogContract):
         write(self.kafka, records)
 
     def read_all(self, topic: str) -> list[Record]:
-        return read_all(self.kafka, topic)
+        return read_all(self.kafka.bootstrap, topic)
 
 
 def make_log(kafka: Cluster, group: str, reads: Sequence[str], **consumer: int) -> KafkaEventLog:
@@ -55,23 +56,6 @@ def write(kafka: Cluster, records: Sequence[NewRecord]) -> None:
     producer.close()
 
 
-def read_all(kafka: Cluster, topic: str) -> list[Record]:
-    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, isolation_level="read_committed")
-    places = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic)]
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    ends = consumer.end_offsets(places)
-    found: list[Record] = []
-    while any(consumer.position(place) < ends[place] for place in places):
-        for records in consumer.poll(timeout_ms=200).values():
-            found += [
-                Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers))
-                for r in records
-            ]
-    consumer.close()
-    return sorted(found, key=lambda record: (record.partition, record.offset))
-
-
 def test_a_worker_left_behind_writes_nothing(kafka: Cluster) -> None:
     """It polls, stops answering until its partitions are another's, and then wants to commit."""
     events, results = kafka.new_topic("events"), kafka.new_topic("results")
@@ -85,7 +69,7 @@ def test_a_worker_left_behind_writes_nothing(kafka: Cluster) -> None:
     with pytest.raises(PartitionsMoved):
         zombie.commit(read_up_to(polled), [NewRecord(results, b"k", b"from the zombie")])
     heir.commit(read_up_to(taken_over), [NewRecord(results, b"k", b"from the heir")])
-    assert [record.value for record in read_all(kafka, results)] == [b"from the heir"]
+    assert [record.value for record in read_all(kafka.bootstrap, results)] == [b"from the heir"]
     zombie.close()
     heir.close()
 

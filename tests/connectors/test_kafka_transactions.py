@@ -1,0 +1,97 @@
+"""Transactions end in time, also where the client library would wait for ever."""
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka.errors import CommitFailedError, KafkaTimeoutError
+
+from pigeon_recsys_connectors import kafka_transactions
+from pigeon_recsys_connectors.kafka_transactions import Transactions
+
+SETTINGS = {"transaction_timeout_ms": 100}
+
+
+class Producer:
+    """Stands for kafka-python's: waits for ever, or fails, where it is told to."""
+
+    made: list["Producer"]
+    commits: list[Any]  # what each commit meets: an error, "silence", or nothing
+    abort: Any = None
+
+    def __init__(self, **_: object) -> None:
+        self.made.append(self)
+        self.told: list[str] = []
+        self._sender = SimpleNamespace(force_close=lambda: self.told.append("force"))
+
+    def init_transactions(self) -> None:
+        self.told.append("init")
+
+    def begin_transaction(self) -> None:
+        self.told.append("begin")
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        self.told.append("offsets")
+
+    def commit_transaction(self) -> None:
+        self.told.append("commit")
+        meet(self.commits.pop(0))
+
+    def abort_transaction(self) -> None:
+        self.told.append("abort")
+        meet(self.abort)
+
+    def close(self, timeout: float) -> None:
+        self.told.append("close")
+
+
+def meet(what: Any) -> None:
+    if what == "silence":
+        threading.Event().wait()
+    if what is not None:
+        raise what
+
+
+@pytest.fixture
+def producer(monkeypatch: pytest.MonkeyPatch) -> type[Producer]:
+    monkeypatch.setattr(Producer, "made", [], raising=False)
+    monkeypatch.setattr(kafka_transactions, "KafkaProducer", Producer)
+    monkeypatch.setattr(kafka_transactions, "MARGIN_S", 0.1)
+    return Producer
+
+
+def run(transactions: Transactions) -> None:
+    transactions.run([], {}, None)
+
+
+def test_one_that_no_broker_answers_ends_in_time_and_the_next_has_another_producer(
+    producer: type[Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The producer given up must send nothing more: its records would come after all."""
+    monkeypatch.setattr(producer, "commits", ["silence", None], raising=False)
+    transactions = Transactions(SETTINGS)
+    with pytest.raises(KafkaTimeoutError, match=r"no answer of the brokers in 0.2 s"):
+        run(transactions)
+    run(transactions)
+    silent, working = producer.made
+    assert silent.told[-2:] == ["force", "close"]
+    assert working.told == ["init", "begin", "offsets", "commit"]
+
+
+@pytest.mark.parametrize(("abort", "num_producers"), [(None, 1), ("silence", 2)])
+def test_one_that_is_refused_is_aborted_and_its_producer_kept_where_that_works(
+    producer: type[Producer],
+    monkeypatch: pytest.MonkeyPatch,
+    abort: str | None,
+    num_producers: int,
+) -> None:
+    monkeypatch.setattr(producer, "commits", [CommitFailedError(), None], raising=False)
+    monkeypatch.setattr(producer, "abort", abort)
+    transactions = Transactions(SETTINGS)
+    with pytest.raises(CommitFailedError):
+        run(transactions)
+    run(transactions)
+    assert len(producer.made) == num_producers
+    transactions.close()
+    assert producer.made[-1].told[-1] == "close"
