@@ -113,6 +113,7 @@ def wire_generator(
     weights: Path, catalog: "DatasetFolder", settings: GeneratorSettings | None = None
 ) -> PigeonGenerator:
     """Return a generator for a catalog without artifacts: its pictures are indexed now."""
+    _ratio_predictor(weights, settings)  # one that is missing is told of before the work
     with tempfile.TemporaryDirectory() as folder:
         build_artifacts(Path(folder), weights, catalog)
         return load_generator(Path(folder), weights, settings)

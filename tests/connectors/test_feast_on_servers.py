@@ -72,7 +72,7 @@ def test_a_store_goes_on_after_its_postgres_connections_broke(
     with pytest.raises(HistoryStoreError, match="reading user 'eve' failed"):
         store.recent("eve", limit=9)
     assert len(store.recent("eve", limit=9).item_ids) == 1
-    with pytest.raises(HistoryStoreError, match="joining 1 states from user 'eve' on failed"):
+    with pytest.raises(HistoryStoreError, match="joining 1 states failed"):
         store.join([more])
     assert store.join([more]).num_changed == 1
 
