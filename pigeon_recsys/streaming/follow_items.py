@@ -32,6 +32,7 @@ from pigeon_recsys.streaming.dead_letters import dead_letter
 from pigeon_recsys.streaming.event_log import EventLog, Place, Record
 from pigeon_recsys.streaming.generated_messages import GeneratedItemCodec
 from pigeon_recsys.streaming.observation import SILENT, Observer
+from pigeon_recsys.streaming.waits import wait_after
 
 logger = logging.getLogger(__name__)
 
@@ -217,8 +218,8 @@ class ItemFollower:
         try:
             self.finish()
         except OutputError as failed:
-            seconds = self._settings.first_wait_s * 2**self._failures
-            seconds = min(seconds, self._settings.longest_wait_s)
+            settings = self._settings
+            seconds = wait_after(self._failures, settings.first_wait_s, settings.longest_wait_s)
             self._failures += 1
             logger.warning("next try in %.1f s: %s", seconds, failed)
             self._log.idle(seconds)

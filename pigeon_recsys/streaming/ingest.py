@@ -33,6 +33,7 @@ from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Place, Record
 from pigeon_recsys.streaming.messages import MessageReader
 from pigeon_recsys.streaming.observation import HISTORY_STORE, SILENT, Observer
 from pigeon_recsys.streaming.topics import HISTORIES
+from pigeon_recsys.streaming.waits import wait_after
 
 logger = logging.getLogger(__name__)
 
@@ -153,8 +154,8 @@ class HistoryIngest:
 
     def _back_off(self, failed: HistoryStoreError) -> None:
         """Wait longer at each failure in a row, reading nothing; then the batch is read again."""
-        seconds = self._settings.first_wait_s * 2**self._failures
-        seconds = min(seconds, self._settings.longest_wait_s)
+        settings = self._settings
+        seconds = wait_after(self._failures, settings.first_wait_s, settings.longest_wait_s)
         self._failures += 1
         logger.warning("the store failed, next try in %.1f s: %s", seconds, failed)
         self._observer.store_failed(HISTORY_STORE)

@@ -18,6 +18,7 @@ from pigeon_recsys.errors import SettingsError, StoreError
 from pigeon_recsys.records import GeneratedItem, Generation
 from pigeon_recsys.streaming.breaker import Breaker, BreakerSettings
 from pigeon_recsys.streaming.jobs import GenerationJob
+from pigeon_recsys.streaming.waits import wait_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,11 @@ class JobQueue:
             waiting.tries, waiting.made = waiting.tries + 1, failed.made or waiting.made
         else:
             waiting.attempt, waiting.tries, waiting.made = waiting.attempt + 1, 0, None
-        wait_s = self._settings.first_wait_s * 2 ** (waiting.attempt + waiting.tries - 1)
-        waiting.ready_s = now_s + min(wait_s, self._settings.longest_wait_s)
+        failures = waiting.attempt + waiting.tries - 1
+        settings = self._settings
+        waiting.ready_s = now_s + wait_after(
+            failures, settings.first_wait_s, settings.longest_wait_s
+        )
         self._waiting[waiting.job.key] = waiting
 
 
