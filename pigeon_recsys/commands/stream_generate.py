@@ -117,6 +117,7 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
     settings = GenerateSettings(
         _trigger(args), args.histories, args.requests, args.generated, args.state
     )
+    spoken = codecs(args)
     histories = history_store_type("feast").open(args.store)
     done: Counter[str] = Counter()
     with operating(args) as observer, stop_on_signals() as stop, _generators(args) as made:
@@ -127,9 +128,7 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
         try:
             for step in work_on_log(
                 lambda: open_log(args, *settings.reads),
-                lambda log: (
-                    GenerationWorker(log, planner, pool, codecs(args), settings, observer).step
-                ),
+                lambda log: GenerationWorker(log, planner, pool, spoken, settings, observer).step,
                 stop,
                 args.until_idle,
                 observer,

@@ -29,7 +29,12 @@ from pigeon_recsys.ports import (
     ItemIndex,
     SafetyClassifier,
 )
-from pigeon_recsys.records import GeneratedItem, Generation, GenerationTask
+from pigeon_recsys.records import (
+    GeneratedItem,
+    Generation,
+    GenerationTask,
+    generated_item_id,
+)
 from pigeon_recsys.streaming.generated_messages import GeneratedItemCodec
 from pigeon_recsys.streaming.job_queue import Failed, Made, Outcome, Waiting
 from pigeon_recsys.streaming.jobs import GenerationJob
@@ -181,5 +186,5 @@ def _check_answers(task: GenerationTask, made: Generation) -> None:
         task.seed,
     ):
         raise GenerationError("the picture was made for another task: its provenance says which.")
-    if made.item_id != (name := f"gen-{told.content_hash[:16]}"):
+    if made.item_id != (name := generated_item_id(told.content_hash)):
         raise GenerationError(f"the picture is called {made.item_id!r} instead of {name!r}.")
