@@ -140,6 +140,15 @@ def workers(stream: Stream, store: Path, count: int) -> Iterator[list[subprocess
             process.wait()
 
 
+def processor_s(processes: Sequence[subprocess.Popen[bytes]]) -> float:
+    """Return the seconds of processor time that processes have used so far, on Linux."""
+    ticks = 0
+    for process in processes:
+        after_name = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(after_name[11]) + int(after_name[12])  # of the program, and for it
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def wait_until(is_so: Callable[[], bool], what: str, within_s: float = READY_WITHIN_S) -> float:
     """Wait until something is so and return the seconds it took; `TimeoutError` names it.
 

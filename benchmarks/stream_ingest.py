@@ -16,9 +16,10 @@ does not notice who else uses the machine. `without_store` is the same path with
 `recovery`: of two workers one is killed by SIGKILL while events arrive; until every partition has
 committed an event that was sent after the kill. Read it against 15 s.
 
-`scale`: events a second of several workers that are ready before the events show. The machine's
-cores, which `settings` counts, also carry the broker and the one SQLite file takes one writer at
-a time, so this shows that workers share the work; it does not show what a cluster would do.
+`scale`: events a second of several workers that are ready before the events show, and a second of
+the processor time of all of them. The machine's cores, which `settings` counts, also carry the
+broker, so the first stops growing at the cores; the second says what sharing the work costs, and
+so what more cores would give, up to the store: a SQLite file takes one writer at a time.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from benchmarks._ingest_workload import (
     hidden,
     make_events,
     new_stream,
+    processor_s,
     send,
     wait_until,
     workers,
@@ -73,10 +75,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--users", type=int, default=2_000)
+    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--users", type=int, default=4_000)
     parser.add_argument("--partitions", type=int, default=12)
-    parser.add_argument("--max-polled", type=int, default=2_000, help="records of a batch")
+    parser.add_argument("--max-polled", type=int, default=5_000, help="records of a batch")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rate", type=int, default=200, help="events a second, age and recovery")
     parser.add_argument("--age-s", type=float, default=30.0, help="seconds of events for the age")
@@ -266,13 +268,20 @@ def scale(cluster: Cluster, folder: Path, args: argparse.Namespace) -> list[dict
     for count in args.workers:
         stream = new_stream(cluster, args.partitions)
         store = make_store(folder / str(count))
-        with hidden(stream, events) as show, workers(stream, store, count):
+        with hidden(stream, events) as show, workers(stream, store, count) as crew:
+            used_s = processor_s(crew)
             show()
             seconds = wait_until(
                 lambda stream=stream: sum(stream.done().values()) == len(events),  # type: ignore[misc]
                 f"{count} workers read all events",
             )
-        rows.append({"workers": count, "events_per_s": round(len(events) / seconds)})
+            used_s = processor_s(crew) - used_s
+        row = {
+            "workers": count,
+            "events_per_s": round(len(events) / seconds),
+            "events_per_cpu_s": round(len(events) / used_s),
+        }
+        rows.append(row)
     return rows
 
 

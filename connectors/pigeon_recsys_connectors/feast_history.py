@@ -45,7 +45,7 @@ from pigeon_recsys_connectors.feast_rows import (
 from pigeon_recsys_connectors.writer_lock import Check, WriterLock, writer_lock
 
 VERSION, STATE = "version", "state"
-PUBLISH_BATCH = 200  # users a write: each write has a fixed cost, and readers wait for it
+PUBLISH_BATCH = 1000  # users a write: each write has a fixed cost, and readers wait for it
 
 Handle = tuple[FeatureStore, FeatureService, OnlineRows]
 T = TypeVar("T")

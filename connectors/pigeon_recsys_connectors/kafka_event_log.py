@@ -56,7 +56,7 @@ TRANSACTION_TIMEOUT_S = 10.0
 # States are JSON of many like places: packed they are a tenth, which is less to send, to keep and
 # to sum up, and kafka-python sums in Python. Large batches pack better.
 BATCHES = {"compression_type": "gzip", "batch_size": 1 << 18, "linger_ms": 5}
-MAX_POLLED = 2000  # records of a batch
+MAX_POLLED = 5000  # records of a batch: a transaction has a fixed cost
 IDLE_STEP_S = 0.2
 LAG_TIMEOUT_S = 5.0
 OFFSETS_TIMEOUT_MS = 30_000  # without one kafka-python waits for ever
