@@ -16,8 +16,11 @@
     ├── EventError          an event from outside cannot be used as it is
     ├── LogError            the event log could not be read or written
     │   └── PartitionsMoved another worker has the partitions by now
+    ├── RequestError        a request to the slot has faults (all of them are listed)
+    ├── NotConfigured       a request needs a part that the settings leave out
     ├── GenerationError     no image could be made
-    │   └── GenerationTimeout   the generator took too long
+    │   ├── GenerationTimeout   the generator took too long
+    │   └── GeneratorBusy       as many images wait to be made as may
     └── RankingError        candidates could not be scored or blended
 
 A message names the fault, the value and the fix. `exit_code` is what the command
@@ -146,12 +149,33 @@ class PartitionsMoved(LogError):
     """Partitions went to another worker: a transaction was refused and nothing written."""
 
 
+class RequestError(PigeonError):
+    """A request has faults; `faults` holds one line each, which begins with the field's path."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class NotConfigured(PigeonError):
+    """A request needs a part that the settings leave out."""
+
+    def __init__(self, what: str, *, setting: str) -> None:
+        super().__init__(f"{what} needs {setting}, which the settings leave out. Add it there.")
+
+
 class GenerationError(PigeonError):
     """No image could be made for this request."""
 
 
 class GenerationTimeout(GenerationError):
     """The generator did not answer in time."""
+
+
+class GeneratorBusy(GenerationError):
+    """As many images wait to be made as may; another try may succeed."""
 
 
 class RankingError(PigeonError):

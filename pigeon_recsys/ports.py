@@ -7,14 +7,17 @@ these. Fakes and the contract test of every port are in `pigeon_recsys.testing`.
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
+from pigeon_recsys.decisions import SlateEntry
 from pigeon_recsys.history.state import HistoryState, Joined
 from pigeon_recsys.records import (
+    ErasedItem,
     GeneratedItem,
     Generation,
     GenerationTask,
     History,
     Item,
     Pixels,
+    RankContext,
     RankItem,
     ScoredItem,
     Vectors,
@@ -86,6 +89,22 @@ class ImageEmbedder(Protocol):
 
 
 @runtime_checkable
+class TextEmbedder(Protocol):
+    """Short texts, such as titles, to vectors."""
+
+    @property
+    def dim(self) -> int:
+        """Width of an embedding."""
+
+    @property
+    def version(self) -> str:
+        """A name that changes whenever the same text may give another vector."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors (len(texts), dim); the zero vector for a text without words."""
+
+
+@runtime_checkable
 class ItemIndex(Protocol):
     """Nearest-neighbour search over item embeddings (unit vectors, inner product)."""
 
@@ -117,11 +136,41 @@ class ImageGenerator(Protocol):
 
 
 @runtime_checkable
+class LadderedGenerator(ImageGenerator, Protocol):
+    """A generator with cheaper ways to a picture, for when time is short.
+
+    Any other generator has only the full way, `generate`.
+    """
+
+    def quick(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        """Return one generation a task, as `generate` does, of less quality in less time."""
+
+    def redraw(self, task: GenerationTask) -> Generation | None:
+        """Return another picture from what was made before for an equal task, or none.
+
+        Tasks are equal that differ in nothing but the seed. The picture follows from the seeds of
+        the task and of that earlier one, which provenance names. Raises `GenerationError` for a
+        picture that fails a check.
+        """
+
+    def forget(self, user_id: str) -> int:
+        """Drop all that is kept of a user's tasks; return for how many of them it was.
+
+        What is being made meanwhile is not kept either.
+        """
+
+
+@runtime_checkable
 class Ranker(Protocol):
     """Scores items for one user."""
 
-    def score(self, history: History, items: Sequence[RankItem]) -> Vectors:
-        """Return the probability of a like (len(items),), each above 0 and below 1."""
+    def score(
+        self, history: History, items: Sequence[RankItem], context: RankContext | None = None
+    ) -> Vectors:
+        """Return the probability of a like (len(items),), each above 0 and below 1.
+
+        Without a context nothing is known of the time; the same request gives the same scores.
+        """
 
 
 @runtime_checkable
@@ -146,13 +195,55 @@ class ImageStore(Protocol):
     def read(self, name: str) -> bytes | None:
         """Return what is stored under a name, None without it. Raises `ImageStoreError`."""
 
+    def delete(self, name: str) -> bool:
+        """Remove what is stored under a name; say whether there was anything to remove.
+
+        Raises `ImageStoreError`.
+        """
+
 
 @runtime_checkable
 class GeneratedItemStore(Protocol):
     """Where the slot looks up generated items."""
 
-    def put(self, items: Iterable[GeneratedItem]) -> None:
-        """Store items; the same item again changes nothing. Raises `ItemStoreError`."""
+    def put(self, items: Iterable[GeneratedItem], *, begun_ms: int | None = None) -> frozenset[str]:
+        """Store items, among their users' too; the same item again changes nothing.
+
+        Left out, and returned by their ids, are those that were made, or begun, at or before the
+        erasure of their user. Raises `ItemStoreError`.
+        """
 
     def items(self, item_ids: Iterable[str]) -> dict[str, GeneratedItem]:
         """Return those that are stored, by id. Raises `ItemStoreError`."""
+
+    def of_user(self, user_id: str, limit: int) -> list[GeneratedItem]:
+        """Return the items made for a user, newest first, at most `limit` (1 to 50).
+
+        Raises `ItemStoreError`.
+        """
+
+    def erase_user(self, user_id: str, at_ms: int) -> tuple[ErasedItem, ...]:
+        """Forget a user's items made at or before a moment, those still to be put as well.
+
+        Returns all whose traces elsewhere may be left, of earlier calls too, until
+        `settle_erasure` names them: an erasure that was cut short can be repeated. Raises
+        `ItemStoreError`.
+        """
+
+    def settle_erasure(self, user_id: str, item_ids: Iterable[str]) -> None:
+        """Forget erased items whose traces elsewhere are gone. Raises `ItemStoreError`."""
+
+
+@runtime_checkable
+class SlateLog(Protocol):
+    """Where decisions, exposures and outcomes are logged. Needs not be shared by threads."""
+
+    def write(self, entries: Sequence[SlateEntry]) -> None:
+        """Log entries, all or none of them; where a try failed they may be logged twice.
+
+        Raises `LogError` where the log fails, `EventError` where an entry is none that it takes.
+        `service.background_log` puts a log behind a queue, so that nobody waits and nothing raises.
+        """
+
+    def close(self) -> None:
+        """Let go of the log."""

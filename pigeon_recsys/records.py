@@ -7,12 +7,15 @@ Plain frozen data: no behaviour beyond what follows from the fields, no I/O. Pix
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
+
+ItemKind = Literal["item", "creative"]  # creative: a new picture for a catalog item
 
 LIKE = "like"
 SKIP = "skip"
@@ -106,12 +109,21 @@ class ScoredItem:
 
 @dataclass(frozen=True, slots=True)
 class RankItem:
-    """One row for the ranker. A generated item has no id history, so its embedding speaks."""
+    """One row for the ranker. A generated item has no id history, so its content speaks."""
 
     item_id: str
     embedding: Vectors  # (D,)
     attributes: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     is_generated: bool = False
+    text: str = ""  # the item's title; of a generated one, the words it was made from
+    text_embedding: Vectors | None = None  # (T,), in place of `text`, by the embedder of training
+
+
+@dataclass(frozen=True, slots=True)
+class RankContext:
+    """The circumstances under which items are ranked."""
+
+    at_ms: int  # epoch milliseconds, UTC: when the slate is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +199,7 @@ class Provenance:
     reference_score: float
     checks_passed: tuple[str, ...]
     created_ms: int
+    token_seed: int | None = None  # of the preference tokens, where `seed` only painted them
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +226,26 @@ class GeneratedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasedItem:
+    """A generated item that was erased: what its traces outside of the item store go by."""
+
+    item_id: str
+    content_hash: str  # names the picture
+    job_key: str  # names the result
+
+
+@dataclass(frozen=True, slots=True)
 class SlotRequest:
     """One call to the slot. Without candidates of the caller's own, the index retrieves some."""
 
     request_id: str
     user_id: str
     reference: Reference | None = None
-    candidates: tuple[ScoredItem, ...] = ()
+    candidates: tuple[ScoredItem, ...] = ()  # in the order of the caller's ranking
     slate_size: int = 10
     seed: int = 0
+    surface: str = "feed"  # where the slate is shown, as the settings name it
+    deadline_ms: float | None = None  # from the call on; None: the slot's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +254,10 @@ class Placement:
 
     position: int  # 0 is shown first
     item_id: str
-    score: float
+    score: float  # the caller's; of a generated item its probability
     is_generated: bool
+    probability: float | None = None  # of a like, calibrated; None: not known
+    creative_id: str | None = None  # the generated picture that a catalog item wears
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,4 +268,6 @@ class Slate:
     user_id: str
     placements: tuple[Placement, ...]
     reason: str  # e.g. `generated item gen-1 in place 3`, `unknown user: cold-start slate`
+    rung: str = "catalog"  # of the ladder: where the generated picture came from
     generation: Generation | None = None  # also given when it was made but not placed
+    items: tuple[GeneratedItem, ...] = ()  # those that are placed

@@ -4,7 +4,7 @@ Row b owns `values[offsets[b]:offsets[b + 1]]`; a bag may be empty. This is a To
 `JaggedTensor` in numpy, so that features are built without torch, for training and serving.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,14 @@ class Bags:
     def singles(cls, values: Ids) -> "Bags":
         """Return bags of one value each."""
         return cls(values, np.ones(len(values), np.int64))
+
+    @classmethod
+    def concatenated(cls, parts: "Sequence[Bags]") -> "Bags":
+        """Return all bags of the parts, one part after the other."""
+        return cls(
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
+        )
 
     @property
     def offsets(self) -> Ids:

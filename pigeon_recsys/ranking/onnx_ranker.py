@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pigeon_recsys.errors import ArtifactError, MissingExtra, RankingError, SettingsError
-from pigeon_recsys.ports import ItemIndex
-from pigeon_recsys.ranking.export import (
-    FEATURES_KEY,
-    IMAGE_INPUT,
-    OUTPUT,
-    TASTE_INPUT,
-    WEIGHTS_KEY,
-    offsets_input,
-    values_input,
-)
-from pigeon_recsys.ranking.features import Batch, RankFeatures, encode_request
-from pigeon_recsys.records import History, RankItem, Vectors
+from pigeon_recsys.ports import ItemIndex, TextEmbedder
+from pigeon_recsys.ranking.bags import Bags
+from pigeon_recsys.ranking.export import FEATURES_KEY, OUTPUT, REQUEST_INPUT, WEIGHTS_KEY
+from pigeon_recsys.ranking.features import REQUEST_BAGS, Batch, RankFeatures
+from pigeon_recsys.ranking.request_encoder import RequestEncoder
+from pigeon_recsys.records import History, RankContext, RankItem, Vectors
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -34,23 +28,33 @@ ERRORS_ONLY = 3  # ONNX Runtime's log level; its warnings are about its own opti
 
 
 class OnnxRanker:
-    """A `Ranker` run by ONNX Runtime."""
+    """A `Ranker` run by ONNX Runtime; threads may share it."""
 
     def __init__(
         self,
         session: "onnxruntime.InferenceSession",
         features: RankFeatures,
-        item_vectors: ItemIndex,
+        encoder: RequestEncoder,
         weights_sha256: str,
     ) -> None:
         self._session = session
-        self._item_vectors = item_vectors
+        self._encoder = encoder
         self.features = features
         self.weights_sha256 = weights_sha256
 
     @classmethod
-    def load(cls, path: Path, item_vectors: ItemIndex, *, num_threads: int = 1) -> "OnnxRanker":
+    def load(
+        cls,
+        path: Path,
+        item_vectors: ItemIndex,
+        *,
+        num_threads: int = 1,
+        text: TextEmbedder | None = None,
+    ) -> "OnnxRanker":
         """Open an exported ranker.
+
+        `text` is the embedder of texts where it was trained with another than the built-in one;
+        without it every item brings its own `text_embedding`.
 
         One thread suits a server that answers several requests at once; 0 lets ONNX Runtime
         choose. It runs on CUDA where the installed ONNX Runtime offers it.
@@ -65,20 +69,36 @@ class OnnxRanker:
         except (KeyError, TypeError, ValueError) as exc:
             fault = "is no ranker export: its metadata does not describe the features"
             raise ArtifactError(path, fault, rebuild=export_command(path)) from exc
-        return cls(session, features, item_vectors, weights_sha256)
+        encoder = RequestEncoder(features, item_vectors, text)
+        return cls(session, features, encoder, weights_sha256)
 
-    def score(self, history: History, items: Sequence[RankItem]) -> Vectors:
+    @property
+    def providers(self) -> list[str]:
+        """What it runs on, in order of preference."""
+        return list(self._session.get_providers())
+
+    def score(
+        self, history: History, items: Sequence[RankItem], context: RankContext | None = None
+    ) -> Vectors:
         """Return the probability of a like (len(items),), each above 0 and below 1."""
         if not items:
             return np.empty(0, np.float32)
-        return self.probabilities(encode_request(self.features, history, items, self._item_vectors))
+        return self.probabilities(self._encoder.encode(history, items, context))
 
     def probabilities(self, batch: Batch) -> Vectors:
         """Return the probability of a like for each row of a batch."""
-        inputs: dict[str, Any] = {IMAGE_INPUT: batch.image, TASTE_INPUT: batch.taste}
-        for name, bags in batch.bags.items():
-            inputs[values_input(name)] = bags.values
-            inputs[offsets_input(name)] = bags.offsets
+        inputs: dict[str, Any] = {
+            "image": batch.image,
+            "text": batch.text,
+            "taste": batch.taste,
+            "context": batch.context,
+            REQUEST_INPUT: batch.request_of_row,
+        }
+        of_request = [batch.bags[name] for name in REQUEST_BAGS]
+        of_rows = [bags for name, bags in batch.bags.items() if name not in REQUEST_BAGS]
+        for name, bags in (("ids", of_rows), (f"ids.{REQUEST_INPUT}", of_request)):
+            packed = Bags.concatenated(bags)
+            inputs[f"{name}.values"], inputs[f"{name}.offsets"] = packed.values, packed.offsets
         try:
             probability_B: Vectors = self._session.run([OUTPUT], inputs)[0]
         except Exception as exc:  # its exception types have no public common base

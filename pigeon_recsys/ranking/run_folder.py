@@ -8,7 +8,8 @@ import hashlib
 import json
 import logging
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pigeon_recsys.errors import ArtifactError, MissingExtra
 from pigeon_recsys.files import atomic_path, write_text_atomic
 from pigeon_recsys.ranking.features import RankFeatures
+from pigeon_recsys.ranking.quality import RankerReport
 from pigeon_recsys.ranking.settings import RankerSettings
 
 if TYPE_CHECKING:
@@ -23,27 +25,9 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "ranker.safetensors"
 MANIFEST_FILE = "ranker.json"
-FORMAT = "pigeon-recsys ranker 1"
+FORMAT = "pigeon-recsys ranker 2"
 LIBRARIES = ("torch", "torchrec", "numpy")
 TRACE_LOGGER = "torch.fx._symbolic_trace"  # warns once of a call that TorchRec makes
-
-
-@dataclass(frozen=True)
-class RankerReport:
-    """What training gave. Metrics are of the newest interactions, which it did not see.
-
-    Each is against skips and drawn items, see `samples.py`; None where one class is missing.
-    """
-
-    auc: float
-    auc_without_item_id: float  # every item scored as if it were generated
-    auc_new_users: float | None  # users of whom training saw nothing
-    log_loss: float
-    log_loss_of_base_rate: float  # always answering the share of likes; a model must be below
-    num_train_rows: int
-    num_heldout_rows: int
-    train_loss: float  # mean of the last epoch
-    seconds: float
 
 
 def save_run(
@@ -51,10 +35,10 @@ def save_run(
     model: "TorchRecRanker",
     features: RankFeatures,
     settings: RankerSettings,
-    report: RankerReport,
+    report: RankerReport | None,
     dataset_fingerprint: str,
 ) -> None:
-    """Write a trained ranker to its folder."""
+    """Write a ranker to its folder; without a report where it was never measured."""
     from safetensors.torch import save_file
 
     with atomic_path(run / WEIGHTS_FILE) as temporary:
@@ -66,7 +50,7 @@ def save_run(
         "format": FORMAT,
         "weights_sha256": weights_sha256,
         "dataset_fingerprint": dataset_fingerprint,
-        "report": asdict(report),
+        "report": None if report is None else asdict(report),
         "settings": asdict(settings),
         "versions": {name: version(name) for name in LIBRARIES},
         "num_rows": {
@@ -89,7 +73,7 @@ def load_run(run: Path) -> tuple["TorchRecRanker", RankFeatures, dict[str, Any]]
     if found != manifest["weights_sha256"]:
         fault = f"has sha256 {found[:12]}…, {MANIFEST_FILE} says {manifest['weights_sha256'][:12]}…"
         raise ArtifactError(weights, fault, rebuild=train_command(run))
-    torchrec_ranker = import_torchrec_ranker()
+    torchrec_ranker = import_torchrec("torchrec_ranker")
     from safetensors.torch import load_file
 
     try:
@@ -103,18 +87,17 @@ def load_run(run: Path) -> tuple["TorchRecRanker", RankFeatures, dict[str, Any]]
     return model.eval(), features, manifest
 
 
-def import_torchrec_ranker() -> Any:
-    """Return the module `torchrec_ranker`; raise `MissingExtra` without TorchRec."""
+def import_torchrec(name: str) -> Any:
+    """Return a module of this folder that needs TorchRec; raise `MissingExtra` without it."""
     logging.getLogger(TRACE_LOGGER).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # FBGEMM tells of experimental parts it leaves out
-            from pigeon_recsys.ranking import torchrec_ranker
+            return import_module(f"pigeon_recsys.ranking.{name}")
     except ModuleNotFoundError as exc:
         raise MissingExtra(
             "torchrec", needed_for="training or exporting a ranker", library=exc.name
         ) from exc
-    return torchrec_ranker
 
 
 def train_command(run: Path) -> str:

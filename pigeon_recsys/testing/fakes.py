@@ -27,6 +27,7 @@ from pigeon_recsys.records import (
     Item,
     Pixels,
     Provenance,
+    RankContext,
     RankItem,
     ScoredItem,
     SweepImage,
@@ -263,7 +264,9 @@ class FakeRanker:
     def __init__(self, scores: Mapping[str, float] | None = None) -> None:
         self._scores = dict(scores or {})
 
-    def score(self, history: History, items: Sequence[RankItem]) -> Vectors:
+    def score(
+        self, history: History, items: Sequence[RankItem], context: RankContext | None = None
+    ) -> Vectors:
         """Return a score above 0 and below 1 for each item."""
         scores = [self._scores.get(item.item_id, _hashed(history, item)) for item in items]
         return np.array(scores, np.float32)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pigeon_recsys.datasets.folder import DatasetFolder
-from pigeon_recsys.ranking.run_folder import RankerReport
+from pigeon_recsys.ranking.quality import RankerReport
 from pigeon_recsys.testing.fakes import FakeIndex
 from tests.ranking.planted_world import ITEM_IDS, SETTINGS, style_vectors, write_folder
 

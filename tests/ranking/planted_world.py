@@ -15,7 +15,8 @@ from PIL import Image
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.ranking.bags import Bags
-from pigeon_recsys.ranking.features import HISTORY, ITEM, USER, Batch, RankFeatures
+from pigeon_recsys.ranking.context import CONTEXT_NAMES
+from pigeon_recsys.ranking.features import HISTORY, ITEM, REQUEST_BAGS, USER, Batch, RankFeatures
 from pigeon_recsys.ranking.settings import RankerSettings
 from pigeon_recsys.records import LIKE, SKIP, Vectors
 
@@ -23,7 +24,15 @@ NUM_ITEMS, NUM_USERS, IMAGE_DIM = 80, 60, 8
 LIKES, SKIPS = 12, 3  # of each user
 STYLES = ("flat", "outline")
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
-SETTINGS = RankerSettings(table_dim=8, hidden_dim=16, batch_size=128, min_steps=80, history_len=6)
+SETTINGS = RankerSettings(
+    table_dim=8,
+    hidden_dim=16,
+    text_dim=16,
+    batch_size=128,
+    min_steps=80,
+    history_len=6,
+    ndcg_negatives=20,
+)
 
 DATASET_YAML = """\
 name: planted
@@ -90,14 +99,42 @@ def _events(user_id: str) -> list[tuple[str, str, str, datetime]]:
     return [(user_id, *events[row], times[row]) for row in order]
 
 
-def random_batch(features: RankFeatures, num_rows: int, seed: int) -> Batch:
+def random_batch(
+    features: RankFeatures, num_rows: int, seed: int, num_requests: int | None = None
+) -> Batch:
     """Return random rows; every bag holds nothing to four values."""
     generator = np.random.default_rng(seed)
-    tables = {USER: features.user, ITEM: features.item, HISTORY: features.item}
+    num_requests = num_rows if num_requests is None else num_requests
+    tables = {USER: features.user, HISTORY: features.item, ITEM: features.item}
     tables |= {f"attribute.{name}": table for name, table in features.attributes.items()}
     bags = {}
     for name, table in tables.items():
-        lengths = generator.integers(0, 5, num_rows)
+        count = num_requests if name in REQUEST_BAGS else num_rows
+        lengths = generator.integers(0, 5, count)
         bags[name] = Bags(generator.integers(0, table.num_rows, lengths.sum()), lengths)
-    pictures = generator.normal(size=(2, num_rows, features.image_dim)).astype(np.float32)
-    return Batch(pictures[0], pictures[1], bags)
+
+    def vectors(count: int, width: int) -> Vectors:
+        return generator.normal(size=(count, width)).astype(np.float32)
+
+    return Batch(
+        image=vectors(num_rows, features.image_dim),
+        text=vectors(num_rows, features.text_dim),
+        taste=vectors(num_requests, features.image_dim),
+        context=vectors(num_requests, len(CONTEXT_NAMES)),
+        bags=bags,
+        request_of_row=generator.permutation(np.arange(num_rows) % num_requests),
+    )
+
+
+def empty_batch(features: RankFeatures, num_rows: int) -> Batch:
+    """Return rows of one request without any id."""
+    nothing = Bags.from_lists([[]] * num_rows)
+    bags = dict.fromkeys(features.bag_names, nothing)
+    return Batch(
+        image=np.ones((num_rows, features.image_dim), np.float32),
+        text=np.ones((num_rows, features.text_dim), np.float32),
+        taste=np.ones((1, features.image_dim), np.float32),
+        context=np.zeros((1, len(CONTEXT_NAMES)), np.float32),
+        bags={**bags, **dict.fromkeys(REQUEST_BAGS, Bags.from_lists([[]]))},
+        request_of_row=np.zeros(num_rows, np.int64),
+    )

@@ -9,13 +9,12 @@ import onnx
 import pytest
 
 from pigeon_recsys.errors import ArtifactError, MissingExtra, OutputError
-from pigeon_recsys.ranking.bags import Bags
 from pigeon_recsys.ranking.export import DATASET_KEY, FEATURES_KEY, WEIGHTS_KEY, export_ranker
-from pigeon_recsys.ranking.features import Batch
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
-from pigeon_recsys.ranking.run_folder import RankerReport, load_run
+from pigeon_recsys.ranking.quality import RankerReport
+from pigeon_recsys.ranking.run_folder import load_run
 from pigeon_recsys.testing.fakes import FakeIndex
-from tests.ranking.planted_world import random_batch
+from tests.ranking.planted_world import empty_batch, random_batch
 
 Trained = tuple[Path, RankerReport]
 TOLERANCE = 1e-6  # the contract allows 1e-4
@@ -43,14 +42,22 @@ def test_any_number_of_rows_can_be_scored(
     np.testing.assert_allclose(found, model.probabilities(batch), rtol=0, atol=TOLERANCE)
 
 
+def test_rows_of_several_requests_score_as_in_torchrec(
+    trained: Trained, exported: Path, index: FakeIndex
+) -> None:
+    """Seven users, each given once; TorchRec gets every user's bags row by row."""
+    model, features, _ = load_run(trained[0])
+    batch = random_batch(features, 200, seed=3, num_requests=7)
+    found = OnnxRanker.load(exported, index).probabilities(batch)
+    np.testing.assert_allclose(found, model.probabilities(batch), rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("num_rows", [1, 3])
 def test_rows_without_any_id_can_be_scored(
     trained: Trained, exported: Path, index: FakeIndex, num_rows: int
 ) -> None:
     model, features, _ = load_run(trained[0])
-    pictures = np.ones((num_rows, features.image_dim), np.float32)
-    empty = Bags.from_lists([[]] * num_rows)
-    batch = Batch(pictures, pictures, dict.fromkeys(features.bag_names, empty))
+    batch = empty_batch(features, num_rows)
     found = OnnxRanker.load(exported, index).probabilities(batch)
     np.testing.assert_allclose(found, model.probabilities(batch), rtol=0, atol=TOLERANCE)
 
@@ -67,11 +74,17 @@ def test_the_file_is_valid_onnx_and_tells_where_it_comes_from(
     assert metadata[DATASET_KEY] == manifest["dataset_fingerprint"]
 
 
-def test_the_inputs_are_two_pictures_and_values_and_offsets_of_every_bag(exported: Path) -> None:
-    names = [node.name for node in onnx.load(exported).graph.input]
-    bags = ("user", "item", "history", "attribute.shape", "attribute.tags")
-    of_bags = [f"{bag}.{part}" for bag in bags for part in ("values", "offsets")]
-    assert names == ["image", "taste", *of_bags]
+def test_the_inputs_are_vectors_and_packed_ids_of_rows_and_requests(exported: Path) -> None:
+    proto = onnx.load(exported)
+    assert {node.name for node in proto.graph.input} == {
+        *("image", "text", "taste", "context", "request"),
+        *("ids.values", "ids.offsets", "ids.request.values", "ids.request.offsets"),
+    }
+    keys = {entry.key: entry.value for entry in proto.metadata_props}["torchrec.keys"]
+    assert json.loads(keys) == {
+        "ids.request": ["user", "history"],
+        "ids": ["item", "attribute.shape", "attribute.tags"],
+    }
 
 
 def test_a_run_that_is_missing_is_named_and_nothing_is_written(tmp_path: Path) -> None:

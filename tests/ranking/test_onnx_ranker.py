@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import ArtifactError, MissingExtra, RankingError, SettingsError
-from pigeon_recsys.ranking.features import encode_request
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
-from pigeon_recsys.ranking.run_folder import RankerReport, load_run
-from pigeon_recsys.records import LIKE, History, RankItem
+from pigeon_recsys.ranking.quality import RankerReport
+from pigeon_recsys.ranking.request_encoder import RequestEncoder
+from pigeon_recsys.ranking.run_folder import load_run
+from pigeon_recsys.records import LIKE, History, RankContext, RankItem
 from pigeon_recsys.testing.fakes import FakeIndex
 from pigeon_recsys.testing.ranker_contract import RankerContract
 from tests.ranking.planted_world import IMAGE_DIM, ITEM_IDS, random_batch, style_vectors
@@ -55,7 +58,7 @@ def test_a_request_scores_as_in_torchrec(
         for item_id, vector_D in zip(ITEM_IDS, vectors_ND, strict=True)
     ]
     history = dataset.history("user-07")
-    expected = model.probabilities(encode_request(features, history, items, index))
+    expected = model.probabilities(RequestEncoder(features, index).encode(history, items))
     found = OnnxRanker.load(exported, index).score(history, items)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
@@ -127,3 +130,70 @@ def test_scoring_loads_no_torch(exported: Path, repo_root: Path) -> None:
         "assert not {'torch', 'torchrec', 'onnx'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=repo_root, check=True)
+
+
+def catalog_items(dataset: DatasetFolder) -> list[RankItem]:
+    items = [dataset.item(item_id) for item_id in ITEM_IDS]
+    return [
+        RankItem(item.item_id, vector_D, item.attributes, text=item.title)
+        for item, vector_D in zip(items, style_vectors(), strict=True)
+    ]
+
+
+def test_threads_that_share_a_ranker_get_the_scores_of_one(
+    exported: Path, index: FakeIndex, dataset: DatasetFolder
+) -> None:
+    items, users = catalog_items(dataset), dataset.user_ids[:8] * 8
+    alone = OnnxRanker.load(exported, index)
+    expected = [alone.score(dataset.history(user), items) for user in users]
+    shared = OnnxRanker.load(exported, index)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda user: shared.score(dataset.history(user), items), users))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_ten_thousand_items_are_scored_as_few_are(
+    exported: Path, index: FakeIndex, dataset: DatasetFolder
+) -> None:
+    items, history = catalog_items(dataset), dataset.history("user-07")
+    ranker = OnnxRanker.load(exported, index)
+    many = ranker.score(history, items * 125)
+    assert many.shape == (10_000,)
+    few = ranker.score(history, items)
+    np.testing.assert_allclose(many, np.tile(few, 125), rtol=0, atol=1e-6)
+
+
+def test_a_known_time_counts_and_the_same_time_scores_the_same(
+    exported: Path, index: FakeIndex, dataset: DatasetFolder
+) -> None:
+    items, history = catalog_items(dataset), dataset.history("user-07")
+    ranker = OnnxRanker.load(exported, index)
+    at_ms = history.times_ms[-1] + 3_600_000
+    timed = ranker.score(history, items, RankContext(at_ms))
+    np.testing.assert_array_equal(timed, ranker.score(history, items, RankContext(at_ms)))
+    assert (timed != ranker.score(history, items)).any()
+
+
+def test_an_item_whose_title_changed_is_scored_anew(
+    exported: Path, index: FakeIndex, dataset: DatasetFolder
+) -> None:
+    item, history = catalog_items(dataset)[0], dataset.history("user-07")
+    renamed = replace(item, text="something else altogether")
+    ranker = OnnxRanker.load(exported, index)
+    before, after = ranker.score(history, [item]), ranker.score(history, [renamed])
+    assert after == OnnxRanker.load(exported, index).score(history, [renamed])
+    assert before != after
+
+
+@pytest.mark.gpu
+def test_on_cuda_it_scores_as_in_torchrec(
+    trained: tuple[Path, RankerReport], exported: Path, index: FakeIndex
+) -> None:
+    ranker = OnnxRanker.load(exported, index)
+    if "CUDAExecutionProvider" not in ranker.providers:
+        pytest.skip("ONNX Runtime has no CUDA device here")
+    model, features, _ = load_run(trained[0])
+    for num_rows, num_requests in ((1, 1), (500, 1), (1000, 7)):
+        batch = random_batch(features, num_rows, seed=num_rows, num_requests=num_requests)
+        found = ranker.probabilities(batch)
+        np.testing.assert_allclose(found, model.probabilities(batch), rtol=0, atol=1e-5)

@@ -6,7 +6,8 @@ import pytest
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import ArtifactError
 from pigeon_recsys.ranking import run_folder
-from pigeon_recsys.ranking.run_folder import RankerReport, load_run
+from pigeon_recsys.ranking.quality import RankerReport
+from pigeon_recsys.ranking.run_folder import load_run
 from tests.ranking.planted_world import SETTINGS
 
 Trained = tuple[Path, RankerReport]
@@ -26,7 +27,7 @@ def test_the_manifest_tells_data_settings_versions_and_metrics(
 
 def test_a_saved_run_comes_back_with_its_features(trained: Trained) -> None:
     _, features, manifest = load_run(trained[0])
-    assert features.bag_names == ("user", "item", "history", "attribute.shape", "attribute.tags")
+    assert features.bag_names == ("user", "history", "item", "attribute.shape", "attribute.tags")
     assert manifest["format"] == run_folder.FORMAT
 
 

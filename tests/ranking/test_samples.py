@@ -7,18 +7,32 @@ from hypothesis import strategies as st
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.ranking.bags import Bags
-from pigeon_recsys.ranking.features import Batch, RankFeatures, encode_request
+from pigeon_recsys.ranking.context import CONTEXT_NAMES, NEVER
+from pigeon_recsys.ranking.features import Batch, RankFeatures
+from pigeon_recsys.ranking.request_encoder import RequestEncoder
 from pigeon_recsys.ranking.samples import (
+    Dropout,
     ItemTable,
     collect_moments,
-    drop_ids,
     items_met,
     label_rows,
 )
+from pigeon_recsys.ranking.settings import RankerSettings
+from pigeon_recsys.ranking.text import HashedText
 from pigeon_recsys.ranking.vocabulary import Vocabulary
-from pigeon_recsys.records import EVENTS, LIKE, NEUTRAL, SKIP, History, Interaction, RankItem
+from pigeon_recsys.records import (
+    EVENTS,
+    LIKE,
+    NEUTRAL,
+    SKIP,
+    History,
+    Interaction,
+    RankContext,
+    RankItem,
+)
 from pigeon_recsys.testing.fakes import FakeIndex
 
+TEXT = HashedText(16)
 IDS = ["a", "b", "c", "d"]
 EVENT_LISTS = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from(IDS), st.sampled_from(EVENTS)), max_size=20
@@ -85,6 +99,8 @@ def history(rows: list[Interaction]) -> History:
 def features_of(dataset: DatasetFolder) -> RankFeatures:
     return RankFeatures(
         image_dim=8,
+        text_dim=16,
+        text_version=TEXT.version,
         history_len=6,
         user=Vocabulary.of(dataset.user_ids, 2),
         item=Vocabulary.of(dataset.item_ids, 2),
@@ -96,7 +112,9 @@ def test_drawn_negatives_are_items_the_user_never_met(dataset: DatasetFolder) ->
     moments = collect_moments(dataset.interactions, dataset.item_ids, 6)
     met = items_met(dataset.interactions, dataset.item_ids)
     generator = np.random.default_rng(0)
-    samples = label_rows(moments, met, len(dataset.item_ids), features_of(dataset), 4, generator)
+    samples = label_rows(
+        moments, met, np.arange(len(dataset.item_ids)), features_of(dataset), 4, generator
+    )
     num_moments = len(moments.items)
     drawn_for, drawn = samples.row_moments[num_moments:], samples.row_items[num_moments:]
     assert len(drawn) == 4 * moments.is_like.sum()
@@ -112,7 +130,7 @@ def test_who_met_every_item_brings_no_negatives(dataset: DatasetFolder) -> None:
     moments = collect_moments(rows, IDS, 6)
     generator = np.random.default_rng(0)
     met = items_met(rows, IDS)
-    samples = label_rows(moments, met, len(IDS), features_of(dataset), 4, generator)
+    samples = label_rows(moments, met, np.arange(len(IDS)), features_of(dataset), 4, generator)
     assert samples.labels.tolist() == [1, 1, 1, 1]
 
 
@@ -121,18 +139,21 @@ def test_training_rows_equal_what_serving_builds_at_that_time(
 ) -> None:
     features = features_of(dataset)
     items = [dataset.item(item_id) for item_id in dataset.item_ids]
-    table = ItemTable.of(items, index.vectors(dataset.item_ids), features)
+    texts = TEXT.embed([item.title for item in items])
+    table = ItemTable.of(items, index.vectors(dataset.item_ids), texts, features)
+    encoder = RequestEncoder(features, index)
     moments = collect_moments(dataset.interactions, dataset.item_ids, features.history_len)
     generator = np.random.default_rng(0)
     met = items_met(dataset.interactions, dataset.item_ids)
-    samples = label_rows(moments, met, len(items), features, 0, generator)
+    samples = label_rows(moments, met, np.arange(len(items)), features, 0, generator)
     for row in (0, 5, 14, 40, 200):
         in_training = samples.batch(np.array([row]), table)
         past = cut(dataset.history(moments.users[row]), int(moments.at_ms[row]))
         item_id = dataset.item_ids[moments.items[row]]
         item = dataset.item(item_id)
-        shown = RankItem(item_id, index.vectors([item_id])[0], item.attributes)
-        assert_same(in_training, encode_request(features, past, [shown], index))
+        shown = RankItem(item_id, index.vectors([item_id])[0], item.attributes, text=item.title)
+        context = RankContext(int(moments.at_ms[row]))
+        assert_same(in_training, encoder.encode(past, [shown], context))
 
 
 def cut(history: History, at_ms: int) -> History:
@@ -148,6 +169,8 @@ def cut(history: History, at_ms: int) -> History:
 
 def assert_same(left: Batch, right: Batch) -> None:
     np.testing.assert_allclose(left.image, right.image)
+    np.testing.assert_array_equal(left.text, right.text)
+    np.testing.assert_array_equal(left.context, right.context)
     np.testing.assert_allclose(left.taste, right.taste, atol=1e-6)
     assert list(left.bags) == list(right.bags)
     for name, bags in left.bags.items():
@@ -163,9 +186,16 @@ def dropped(dataset: DatasetFolder) -> tuple[RankFeatures, Batch]:
     features = features_of(dataset)
     zeros = Bags.singles(np.zeros(NUM_ROWS, np.int64))
     nothing = np.zeros((NUM_ROWS, 1), np.float32)
-    batch = Batch(nothing, nothing, {"user": zeros, "item": zeros, "history": zeros})
-    generator = np.random.default_rng(0)
-    return features, drop_ids(batch, features, user_share=0.2, item_share=0.3, generator=generator)
+    batch = Batch(
+        image=nothing,
+        text=nothing,
+        taste=nothing,
+        context=np.ones((NUM_ROWS, len(CONTEXT_NAMES)), np.float32),
+        bags={"user": zeros, "item": zeros, "history": zeros},
+        request_of_row=np.arange(NUM_ROWS),
+    )
+    drawn = Dropout.draw(NUM_ROWS, features, RankerSettings(), np.random.default_rng(0))
+    return features, drawn.apply(batch)
 
 
 def test_dropped_items_are_half_generated_and_half_never_seen(
@@ -190,3 +220,29 @@ def test_dropped_users_are_ones_never_seen(dropped: tuple[RankFeatures, Batch]) 
 
 def test_the_history_keeps_its_ids(dropped: tuple[RankFeatures, Batch]) -> None:
     assert not dropped[1].bags["history"].values.any()
+
+
+def test_a_hidden_time_leaves_what_is_known_of_the_history(
+    dropped: tuple[RankFeatures, Batch],
+) -> None:
+    timed, liked = dropped[1].context[:, :-1], dropped[1].context[:, -1]
+    assert (timed == 0).all(axis=1).mean() == pytest.approx(0.2, abs=0.01)
+    assert ((timed == 0).all(axis=1) | (timed == 1).all(axis=1)).all()
+    assert liked.all()
+
+
+def test_a_share_of_the_draws_hides_the_same_as_in_the_whole(
+    dropped: tuple[RankFeatures, Batch],
+) -> None:
+    """Two processes that share out a batch hide from their rows what one would."""
+    features = dropped[0]
+    drawn = Dropout.draw(9, features, RankerSettings(), np.random.default_rng(0))
+    share = drawn.take(np.array([1, 3]))
+    assert share.is_new_user.tolist() == drawn.is_new_user[[1, 3]].tolist()
+    assert share.new_items.tolist() == drawn.new_items[[1, 3]].tolist()
+
+
+def test_the_last_event_of_any_kind_is_known_and_none_at_the_same_time() -> None:
+    rows = rows_of("u", (1, "a", NEUTRAL), (5, "b", LIKE), (5, "c", LIKE), (7, "d", SKIP))
+    assert collect_moments(rows, IDS, 5).last_ms.tolist() == [1, 1, 5]
+    assert collect_moments(rows_of("u", (3, "a", LIKE)), IDS, 5).last_ms.tolist() == [NEVER]

@@ -8,8 +8,9 @@ from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import user_split, users_in
 from pigeon_recsys.errors import DatasetError, MissingExtra, OutputError
 from pigeon_recsys.ranking import run_folder
-from pigeon_recsys.ranking.run_folder import RankerReport, load_run
-from pigeon_recsys.ranking.train import _num_epochs, prepare, train_ranker
+from pigeon_recsys.ranking.quality import RankerReport
+from pigeon_recsys.ranking.run_folder import load_run
+from pigeon_recsys.ranking.train import _num_epochs, train_ranker
 from pigeon_recsys.testing.fakes import FakeIndex
 from tests.ranking.planted_world import SETTINGS, USER_IDS, write_folder
 
@@ -22,6 +23,16 @@ def test_it_ranks_unseen_interactions_by_the_planted_taste(trained: Trained) -> 
     assert trained[1].log_loss < trained[1].log_loss_of_base_rate
 
 
+def test_the_report_holds_intervals_lists_and_honesty(trained: Trained) -> None:
+    report = trained[1]
+    assert report.auc_interval.low < report.auc < report.auc_interval.high
+    assert report.ndcg_at_10_of_chance < report.ndcg_at_10_interval.low
+    assert 0 <= report.calibration_error < 0.2
+    assert len(report.epoch_losses) >= SETTINGS.epochs
+    assert report.epoch_losses[-1] == report.train_loss < report.epoch_losses[0]
+    assert report.num_processes == 1
+
+
 def test_it_ranks_without_item_ids_too(trained: Trained) -> None:
     assert trained[1].auc_without_item_id > 0.7
 
@@ -29,21 +40,6 @@ def test_it_ranks_without_item_ids_too(trained: Trained) -> None:
 def test_it_ranks_for_users_it_never_saw(trained: Trained) -> None:
     assert trained[1].auc_new_users is not None
     assert trained[1].auc_new_users > 0.6
-
-
-def test_every_training_row_is_older_than_every_heldout_row(
-    dataset: DatasetFolder, index: FakeIndex
-) -> None:
-    data = prepare(dataset, index, SETTINGS)
-    assert data.train.moments.at_ms.max() < data.heldout.moments.at_ms.min()
-
-
-def test_training_rows_are_of_training_users_and_none_is_a_test_user(
-    dataset: DatasetFolder, index: FakeIndex
-) -> None:
-    data = prepare(dataset, index, SETTINGS)
-    assert {user_split(user) for user in data.train.moments.users} == {"train"}
-    assert {user_split(user) for user in data.heldout.moments.users} == {"train", "validation"}
 
 
 def test_test_users_change_nothing(trained: Trained, index: FakeIndex, tmp_path: Path) -> None:
@@ -60,7 +56,7 @@ def weights_hash(run: Path) -> str:
 
 def test_a_saved_run_scores_as_before(trained: Trained) -> None:
     _, features, manifest = load_run(trained[0])
-    assert features.bag_names == ("user", "item", "history", "attribute.shape", "attribute.tags")
+    assert features.bag_names == ("user", "history", "item", "attribute.shape", "attribute.tags")
     assert manifest["format"] == run_folder.FORMAT
 
 
