@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from pigeon_recsys.files import atomic_path, write_text_atomic
+from pigeon_recsys.files import write_bytes_atomic, write_text_atomic
+from pigeon_recsys.generation.picture_file import encode_png
+from pigeon_recsys.generation.xmp import COMPOSITE
 from pigeon_recsys.records import Pixels
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,7 @@ class RunRecord:
         """Write a sheet with one row a picture and one column a variant."""
         sheet = np.concatenate([np.concatenate(list(column), axis=0) for column in columns], axis=1)
         target = self.run / SAMPLES_FOLDER / f"{self.stage}-{step:06d}.png"
-        with atomic_path(target) as temporary:
-            Image.fromarray(sheet).save(temporary)
+        write_bytes_atomic(target, encode_png(sheet, COMPOSITE))
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

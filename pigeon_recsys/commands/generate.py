@@ -1,7 +1,8 @@
 """`pigeon-recsys generate`: images for one user of a dataset folder.
 
 The folder written holds `generation.json`, one PNG an image with its provenance inside, and
-`sweep.png`: history, reference and every picture made, the chosen ones framed.
+`sweep.png`: history, reference and every picture made, the chosen ones framed. `generation.json`
+says all; the pictures, which may go anywhere, say nothing of the user (`picture_file.py`).
 """
 
 import argparse
@@ -162,10 +163,9 @@ def _write(
     import json
     from dataclasses import asdict
 
-    from PIL import Image
-
     from pigeon_recsys.generation.contact_sheet import contact_sheet
-    from pigeon_recsys.generation.picture_file import write_picture
+    from pigeon_recsys.generation.picture_file import encode_png, write_picture
+    from pigeon_recsys.generation.xmp import COMPOSITE
     from pigeon_recsys.retrieval.history_selection import NUM_IMAGES
 
     images = []
@@ -188,7 +188,8 @@ def _write(
                 ],
             }
         )
-    Image.fromarray(contact_sheet(made, NUM_IMAGES)).save(folder / SHEET_FILE)
+    sheet = contact_sheet(made, NUM_IMAGES)
+    (folder / SHEET_FILE).write_bytes(encode_png(sheet, COMPOSITE))
     result = {"sheet": str(target / SHEET_FILE), "images": images}
     (folder / RECORD_FILE).write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result

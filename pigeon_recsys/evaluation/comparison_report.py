@@ -20,7 +20,9 @@ from pigeon_recsys.evaluation.columns import Column
 from pigeon_recsys.evaluation.comparison import MethodRow
 from pigeon_recsys.evaluation.methods import Case
 from pigeon_recsys.evaluation.stand_in import LABEL
-from pigeon_recsys.files import atomic_path
+from pigeon_recsys.files import write_bytes_atomic
+from pigeon_recsys.generation.picture_file import encode_png
+from pigeon_recsys.generation.xmp import COMPOSITE
 from pigeon_recsys.records import Pixels
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
@@ -125,8 +127,7 @@ def contact_sheet(
         _band(name, [blank if p is None else resize(p, *size) for p in strip], size[0])
         for name, strip in strips.items()
     ]
-    with atomic_path(path) as temporary:
-        Image.fromarray(np.concatenate(bands)).save(temporary)
+    write_bytes_atomic(path, encode_png(np.concatenate(bands), COMPOSITE))
 
 
 def repainted(cases: Sequence[Case], repaint: Repaint) -> list[Case]:

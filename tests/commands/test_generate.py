@@ -11,6 +11,7 @@ from pigeon_recsys.cli import main
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.generation.picture_file import read_provenance
+from pigeon_recsys.generation.xmp import COMPOSITE, GENERATED
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,31 @@ def test_a_sweep_leaves_picture_sheet_and_record(
     (image,) = record["images"]
     assert len(image["sweep"]) == 11
     assert Path(image["file"]).name in capsys.readouterr().out
-    provenance = read_provenance(Path(image["file"]))
-    assert provenance == image["provenance"]
-    assert provenance["user_id"] == world.user_ids[0]
-    assert provenance["reference"]["text"] == world.item(world.item_ids[0]).instruction
+    assert image["provenance"]["user_id"] == world.user_ids[0]
+    assert image["provenance"]["reference"]["text"] == world.item(world.item_ids[0]).instruction
     with Image.open(out / "sweep.png") as sheet:
         assert sheet.size == ((5 + 1 + 1 + 11) * (72 + 6), 72 + 6)
+
+
+def test_every_picture_says_that_a_model_made_it_and_not_for_whom(
+    world: DatasetFolder, tmp_path: Path
+) -> None:
+    """The folder's record says for whom; the pictures may be passed on."""
+    out = tmp_path / "made"
+    assert main(arguments(world, out, ratio="0.5", **{"num-images": "2"})) == 0
+    images = json.loads((out / "generation.json").read_text())["images"]
+    assert {path.name for path in out.glob("*.png")} - {"sweep.png"} == {
+        Path(image["file"]).name for image in images
+    }
+    for image in images:
+        found = read_provenance(Path(image["file"]))
+        assert found.source_type == GENERATED
+        assert found.record is not None
+        told = found.record.model_dump(mode="json")
+        assert told.items() <= image["provenance"].items()
+        kept_back = {"user_id", "history_item_ids", "seed", "token_seed"}
+        assert image["provenance"].keys() - told == kept_back
+    assert read_provenance(out / "sweep.png").source_type == COMPOSITE
 
 
 def test_images_come_from_successive_seeds_and_come_again(

@@ -1,28 +1,16 @@
 """The page holds everything it shows, and nothing in a dataset can change its markup."""
 
 import base64
-import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from importlib.resources import files
 
-import numpy as np
-import pytest
-from PIL import Image
-
-from pigeon_recsys.demo.page import (
-    draw_chart,
-    format_score,
-    hidden_cells,
-    png_uri,
-    render_page,
-    write_page,
-)
-from pigeon_recsys.records import Reference, SweepImage, TokenMask
+from pigeon_recsys.demo.page import render_page, write_page
+from pigeon_recsys.generation.picture_file import decode_provenance
+from pigeon_recsys.generation.xmp import GENERATED
+from pigeon_recsys.records import Reference
 
 HOSTILE = """"'><script>alert(1)</script></style><img src=x onerror="alert(2)">{{ 7*7 }}"""
-MIN_CONTRAST = 4.5  # WCAG 2.2, level AA, text of normal size
 
 
 class Tags(HTMLParser):
@@ -110,56 +98,14 @@ def test_the_page_is_written_whole(report, tmp_path):
     assert (tmp_path / "out" / "index.html").read_text(encoding="utf-8") == render_page(report)
 
 
-def test_the_overlay_covers_exactly_the_hidden_tokens():
-    """Two rows of three tokens, the second of row 0 and the first of row 1 hidden."""
-    mask = TokenMask("a", 2, 3, (True, False, True, False, True, True))
-    assert hidden_cells(mask) == "M1 0h1v1h-1zM0 1h1v1h-1z"
-
-
-def test_a_large_picture_is_stored_smaller_and_a_small_one_as_it_is():
-    rng = np.random.default_rng(0)
-    for height, width, stored in [(900, 600, (213, 320)), (48, 64, (64, 48))]:
-        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        content = base64.b64decode(png_uri(pixels).removeprefix("data:image/png;base64,"))
-        assert Image.open(io.BytesIO(content)).size == stored
-
-
-def test_larger_scores_stand_higher_in_the_chart():
-    """Scores 0 and 1 with 12 % margin: heights 12 and 88 of 100, counted from the top."""
-    pixels = np.zeros((1, 1, 3), np.uint8)
-    sweep = [SweepImage(0.0, pixels, 0.0, 1.0, 0.5), SweepImage(1.0, pixels, 1.0, 0.0, 0.5)]
-    lines = dict(draw_chart(sweep).lines)
-    assert lines["history"] == "M0.5 88.0L1.5 12.0"
-    assert lines["reference"] == "M0.5 12.0L1.5 88.0"
-    assert lines["total"] == "M0.5 50.0L1.5 50.0"
-    assert draw_chart(sweep[:1]) is None
-    assert draw_chart([*sweep, replace(sweep[0], score=float("nan"))]) is None
-
-
-@pytest.mark.parametrize(
-    ("score", "said"), [(0.71449, "0.714"), (1234.0, "1,234"), (float("nan"), "unknown")]
-)
-def test_a_score_is_short(score, said):
-    assert format_score(score) == said
-
-
-def luminance(color: str) -> float:
-    """Relative luminance of `#rrggbb`, as WCAG defines it."""
-    shares = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_text_has_enough_contrast_in_both_themes(theme):
-    style = files("pigeon_recsys.demo").joinpath("page.css").read_text(encoding="utf-8")
-    color = dict(
-        re.findall(r"--([\w-]+): (#\w{6})", re.findall(r":root \{(.*?)\}", style, re.S)[theme])
-    )
-    backgrounds = ("paper", "card", "tile", "accent-soft")
-    pairs = [(text, back) for text in ("ink", "muted", "accent") for back in backgrounds]
-    pairs += [(text, back) for text in ("history", "reference") for back in ("card", "accent-soft")]
-    for text, back in [*pairs, ("on-accent", "accent")]:
-        high, low = sorted((luminance(color[text]), luminance(color[back])), reverse=True)
-        contrast = (high + 0.05) / (low + 0.05)
-        assert contrast >= MIN_CONTRAST, f"{text} on {back}: {contrast:.2f}"
+def test_every_generated_picture_says_so_and_no_other_does(report):
+    """The placed picture is shown to pick the user by, in the sweep and in the slate."""
+    page = render_page(report)
+    shown = re.findall(r'src="data:image/png;base64,([^"]+)"[^>]* alt="([^"]*)"', page)
+    assert len(shown) == page.count("<img ")
+    for content, alt in shown:
+        is_made = not alt or alt.startswith(("AI-generated", "Made at mask ratio"))
+        source = decode_provenance(base64.b64decode(content)).source_type
+        assert source == (GENERATED if is_made else None), alt
+    assert any(alt.startswith("AI-generated") for _, alt in shown)
+    assert any(alt.startswith("Liked") for _, alt in shown)
