@@ -3,14 +3,16 @@
 In:  item ids and unit vectors (N, D).
 Out: items by inner product, over the whole catalog or within a user's own items.
 
-Small catalogs are searched exhaustively, large ones through inverted lists. A search
-restricted by `within` is exact either way. Item ids are strings and FAISS's are integers;
-an item keeps its integer when its vector is replaced.
+Small catalogs are searched exhaustively, large ones through inverted lists, which take items later
+and give them up, as graphs do not, and hold vectors as they are. What that costs and loses is
+measured in `benchmarks/faiss_search.py`. A search restricted by `within` compares with those items
+and visits nothing else: it is exact, and as fast in a large catalog as in a small one. Item ids
+are strings and FAISS's are integers; an item keeps its integer when its vector is replaced.
 """
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from pigeon_recsys.errors import ArtifactError, MissingExtra, SettingsError, UnknownItem
 from pigeon_recsys.files import atomic_folder
 from pigeon_recsys.records import ScoredItem, Vectors
+from pigeon_recsys.retrieval.checked_vectors import checked_query, checked_vectors
 from pigeon_recsys.retrieval.index_manifest import (
     IDS_FILE,
     INDEX_FILE,
@@ -36,9 +39,9 @@ from pigeon_recsys.retrieval.index_manifest import (
 )
 
 IVF_FROM = 200_000  # items; below, an exhaustive search takes some 10 ms on one core
-LISTS_PER_SQRT = 1.0  # inverted lists per square root of the item count
-TRAINING_PER_LIST = 64  # vectors a list centre is learned from; FAISS asks for 39 or more
-LENGTH_TOLERANCE = 1e-3  # float16 storage and transport move a unit length by less
+LISTS_PER_SQRT = 4.0  # inverted lists per square root of the item count
+TRAINING_PER_LIST = 40  # vectors a list centre is learned from; FAISS asks for 39 or more
+TRAINING_ROUNDS = 10  # of k-means; FAISS's 25 take twice as long and find 0.01 more
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class IndexSettings:
     """How the index searches; `auto` takes `ivf` from `IVF_FROM` items on, `flat` below."""
 
     kind: Literal["auto", "flat", "ivf"] = "auto"
-    probes: int = 32  # inverted lists visited a search: more is more exact and slower
+    probes: int = 128  # inverted lists visited a search: more is more exact and slower
 
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "flat", "ivf"):
@@ -68,7 +71,7 @@ class FaissIndex:
         self._index = index
         self._item_ids = list(item_ids)  # at each FAISS id
         self._faiss_ids = {item_id: number for number, item_id in enumerate(self._item_ids)}
-        self._settings = settings
+        self.settings = settings  # may be changed; what is visited is decided search by search
         self.source = source
 
     @classmethod
@@ -81,7 +84,7 @@ class FaissIndex:
     ) -> "FaissIndex":
         """Index `vectors` (N, D), row by row under `item_ids`."""
         settings = settings or IndexSettings()
-        checked = _checked_vectors(item_ids, vectors)
+        checked = checked_vectors(item_ids, vectors)
         kind = settings.kind
         if kind == "auto":
             kind = "ivf" if len(item_ids) >= IVF_FROM else "flat"
@@ -114,7 +117,7 @@ class FaissIndex:
     def add(self, item_ids: Sequence[str], vectors: Vectors) -> None:
         """Add items; the vector of an item that is indexed already is replaced."""
         faiss = _faiss()
-        checked = _checked_vectors(item_ids, vectors, dim=self.dim)
+        checked = checked_vectors(item_ids, vectors, dim=self.dim)
         replaced = self._known_ids(item_ids)
         if len(replaced):
             self._index.remove_ids(faiss.IDSelectorArray(replaced))
@@ -123,6 +126,29 @@ class FaissIndex:
                 self._faiss_ids[item_id] = len(self._item_ids)
                 self._item_ids.append(item_id)
         self._index.add_with_ids(checked, self._known_ids(item_ids))
+
+    def remove(self, item_ids: Iterable[str]) -> int:
+        """Take items out and return how many there were; ids that are not indexed are ignored.
+
+        The last items take over the FAISS ids that become free, so that these stay without gaps.
+        """
+        gone = [item_id for item_id in dict.fromkeys(item_ids) if item_id in self._faiss_ids]
+        num_left = len(self) - len(gone)
+        free = [number for number in self._known_ids(gone) if number < num_left]
+        moved = [item_id for item_id in self._item_ids[num_left:] if item_id not in set(gone)]
+        vectors = self.vectors(moved)
+        leaving = self._known_ids([*gone, *moved])
+        if len(leaving):
+            self._index.remove_ids(_faiss().IDSelectorArray(leaving))
+        for item_id in gone:
+            del self._faiss_ids[item_id]
+        for item_id, number in zip(moved, free, strict=True):
+            self._faiss_ids[item_id] = int(number)
+            self._item_ids[number] = item_id
+        del self._item_ids[num_left:]
+        if moved:
+            self._index.add_with_ids(vectors, self._known_ids(moved))
+        return len(gone)
 
     def search(
         self, query: Vectors, k: int, *, within: Sequence[str] | None = None
@@ -133,18 +159,13 @@ class FaissIndex:
         """
         if k < 1:
             raise SettingsError(f"k must be at least 1, got {k}")
-        query_1D = _checked_query(query, self.dim)
-        allowed = None if within is None else np.unique(self._known_ids(within))
-        k = min(k, len(self) if allowed is None else len(allowed))
-        if k == 0:
+        query_1D = checked_query(query, self.dim)
+        if within is not None:
+            return self._search_within(query_1D, k, within)
+        if not len(self):
             return []
-        scores, numbers = self._index.search(query_1D, k, params=self._parameters(allowed))
-        found = [
-            ScoredItem(self._item_ids[number], float(score))
-            for score, number in zip(scores[0], numbers[0], strict=True)
-            if number >= 0  # -1 fills up where the visited lists hold fewer than k
-        ]
-        return sorted(found, key=lambda item: (-item.score, item.item_id))
+        scores, numbers = self._index.search(query_1D, min(k, len(self)), params=self._visited())
+        return self._found(scores[0], numbers[0])
 
     def vectors(self, item_ids: Sequence[str]) -> Vectors:
         """Return the stored vectors (len(item_ids), D). Raises `UnknownItem`."""
@@ -211,15 +232,35 @@ class FaissIndex:
         known = [self._faiss_ids[item_id] for item_id in item_ids if item_id in self._faiss_ids]
         return np.array(known, np.int64)
 
-    def _parameters(self, allowed: NDArray[np.int64] | None) -> Any:
-        """Return what to visit: `probes` lists, or everything where few ids are allowed."""
+    def _search_within(self, query_1D: Vectors, k: int, within: Sequence[str]) -> list[ScoredItem]:
+        """Compare with the vectors of these items, fetched by their ids.
+
+        FAISS's own way, an `IDSelector`, asks every item of the catalog whether it is allowed.
+        """
         faiss = _faiss()
-        selector = None if allowed is None else faiss.IDSelectorBatch(allowed)
+        numbers = np.unique(self._known_ids(within))
+        if not len(numbers):
+            return []
+        rows_ND = self._index.reconstruct_batch(numbers)
+        k, metric = min(k, len(numbers)), faiss.METRIC_INNER_PRODUCT
+        scores, places = faiss.knn(query_1D, rows_ND, k, metric=metric)
+        return self._found(scores[0], numbers[places[0]])
+
+    def _found(self, scores: Vectors, numbers: NDArray[np.int64]) -> list[ScoredItem]:
+        """Return the items of some FAISS ids, best first; equal scores by item id."""
+        found = [
+            ScoredItem(self._item_ids[number], float(score))
+            for score, number in zip(scores, numbers, strict=True)
+            if number >= 0  # -1 fills up where the visited lists hold fewer than k
+        ]
+        return sorted(found, key=lambda item: (-item.score, item.item_id))
+
+    def _visited(self) -> Any:
+        """Return what a search visits: `probes` lists, or None for everything."""
         if self.kind == "flat":
-            return faiss.SearchParameters(sel=selector)
-        num_lists = int(self._index.nlist)
-        probes = num_lists if selector else min(self._settings.probes, num_lists)
-        return faiss.SearchParametersIVF(sel=selector, nprobe=probes)
+            return None
+        probes = min(self.settings.probes, int(self._index.nlist))
+        return _faiss().SearchParametersIVF(nprobe=probes)
 
 
 def _faiss() -> Any:
@@ -239,40 +280,14 @@ def _empty_ivf(vectors: Vectors) -> Any:
     """Return inverted lists whose centres are learned from a sample of the vectors."""
     faiss = _faiss()
     count, dim = vectors.shape
-    num_lists = max(1, round(LISTS_PER_SQRT * math.sqrt(count)))
+    wanted = round(LISTS_PER_SQRT * math.sqrt(count))
+    num_lists = max(1, min(wanted, count // TRAINING_PER_LIST))
     if count == 0:
         raise SettingsError("an index of kind ivf learns from its items and got none. Use flat.")
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, num_lists, faiss.METRIC_INNER_PRODUCT)
     index.cp.min_points_per_centroid = 1  # small indexes are allowed, in tests above all
+    index.cp.niter = TRAINING_ROUNDS
     stride = max(1, count // (num_lists * TRAINING_PER_LIST))
     index.train(np.ascontiguousarray(vectors[::stride]))
     index.set_direct_map_type(faiss.DirectMap.Hashtable)  # vectors by id, and removal
     return index
-
-
-def _checked_vectors(item_ids: Sequence[str], vectors: Vectors, dim: int | None = None) -> Vectors:
-    if vectors.ndim != 2 or len(vectors) != len(item_ids) or vectors.shape[1] == 0:
-        raise SettingsError(
-            f"vectors must be ({len(item_ids)}, D), one row an item, got {vectors.shape}"
-        )
-    if dim is not None and vectors.shape[1] != dim:
-        raise SettingsError(f"this index holds vectors of width {dim}, got {vectors.shape[1]}")
-    if len(set(item_ids)) != len(item_ids):
-        twice = next(item_id for item_id in item_ids if list(item_ids).count(item_id) > 1)
-        raise SettingsError(f"item {twice!r} is given twice. Give every item one vector.")
-    lengths = np.linalg.norm(vectors, axis=1)
-    bad = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_TOLERANCE))  # NaN fails this too
-    if len(bad):
-        raise SettingsError(
-            f"the vector of item {item_ids[bad[0]]!r} must have length 1, "
-            f"got {lengths[bad[0]]:.4g}. Normalise vectors first."
-        )
-    return np.ascontiguousarray(vectors, np.float32)
-
-
-def _checked_query(query: Vectors, dim: int) -> Vectors:
-    if query.shape != (dim,):
-        raise SettingsError(f"a query of this index must be ({dim},), got {query.shape}")
-    if not np.isfinite(query).all():
-        raise SettingsError("a query must be finite, got NaN or infinity among its values")
-    return np.ascontiguousarray(query[None], np.float32)

@@ -97,6 +97,32 @@ def test_a_restricted_search_is_exact_however_few_lists_are_probed() -> None:
     assert len(index.search(query, 400)) < 400
 
 
+def test_a_restricted_search_scores_as_an_unrestricted_one(index: FaissIndex) -> None:
+    query = unit_vectors([20])[0]
+    assert index.search(query, 9, within=["c", "b", "a"]) == index.search(query, 9)
+    assert index.search(query, 1, within=["b", "c"]) == index.search(query, 9)[1:2]
+
+
+def test_a_restricted_search_finds_what_was_added_and_replaced(index: FaissIndex) -> None:
+    """Item c moves from 90 to 10 degrees and d comes at 5; b is not asked for."""
+    index.add(["c", "d"], unit_vectors([10, 5]))
+    found = index.search(unit_vectors([0])[0], 9, within=["c", "d"])
+    assert [item.item_id for item in found] == ["d", "c"]
+    np.testing.assert_allclose([item.score for item in found], np.cos(np.deg2rad([5, 10])), 1e-6)
+
+
+@pytest.mark.parametrize(("num_items", "num_lists"), [(30, 1), (400, 10), (40_000, 800)])
+def test_lists_grow_with_the_root_of_the_items_and_none_learns_from_too_few(
+    num_items: int, num_lists: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four lists per root, 4 × 200 = 800; 400 items are ten times the 40 that a list asks for."""
+    monkeypatch.setattr("pigeon_recsys.retrieval.faiss_index.TRAINING_ROUNDS", 1)
+    item_ids = [str(number) for number in range(num_items)]
+    vectors = unit_vectors(np.linspace(0, 359, num_items).tolist())
+    index = FaissIndex.build(item_ids, vectors, IndexSettings(kind="ivf"))
+    assert index._index.nlist == num_lists
+
+
 def test_an_empty_flat_index_finds_nothing() -> None:
     index = FaissIndex.build([], np.empty((0, 2), np.float32))
     assert index.search(unit_vectors([0])[0], 3) == []
