@@ -5,7 +5,8 @@ Out: what the generator in the process makes; `GenerationTimeout` or `Generation
      does not answer, and a new process for the next tasks.
 
 A thread that hangs in a model cannot be stopped, and a crash of a GPU library takes its process
-along. The process is started when it is first needed, and ends with the one that started it.
+along. The process is started when it is first needed, and ends with the one that started it. What
+a laddered generator keeps of its users is lost with it.
 """
 
 import logging
@@ -19,7 +20,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from pigeon_recsys.errors import GenerationError, GenerationTimeout, PigeonError, SettingsError
-from pigeon_recsys.ports import ImageGenerator
+from pigeon_recsys.ports import ImageGenerator, LadderedGenerator
 from pigeon_recsys.records import Generation, GenerationTask
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,14 @@ logger = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")  # a forked process may not use CUDA
 PARENT_LOOK_S = 1.0  # how often the process looks whether its parent lives
 STOP_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One method of the generator, to be called in the process."""
+
+    method: str
+    argument: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,10 @@ class Failure:
 
 
 class GeneratorProcess:
-    """Implements the `ImageGenerator` port; one thread at a time calls `generate`.
+    """Implements the `ImageGenerator` port; of several threads, one waits for the other.
 
     `make_generator` is called in the process, so it must be a function of a module, or a `partial`
-    of one. `start_timeout_s` bounds loading, `timeout_s` each call of `generate`.
+    of one. `start_timeout_s` bounds loading, `timeout_s` each call, waiting for others apart.
     """
 
     def __init__(
@@ -62,33 +71,49 @@ class GeneratorProcess:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._version: str | None = None
+        self._asking = threading.Lock()  # one question at a time
         self._starting = threading.Lock()  # against a `close` from another thread
         self._is_closed = False
 
     @property
     def version(self) -> str:
         """That of the generator; starts the process."""
-        if self._version is None:
-            self._start()
-        assert self._version is not None
-        return self._version
+        with self._asking:
+            if self._version is None:
+                self._start()
+            assert self._version is not None
+            return self._version
 
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task. Raises `GenerationError` and `GenerationTimeout`."""
-        if not tasks:
-            return []
-        if self._process is None or not self._process.is_alive():
-            self._start()
-        answer = self._exchange(list(tasks), self._timeout_s)
-        if isinstance(answer, list):
-            return answer
-        raise GenerationError(str(answer))
+        return self._generations("generate", tasks)
 
     def close(self) -> None:
         """End the process for good, whatever it is doing; another thread's `generate` fails."""
         with self._starting:
             self._is_closed = True
             self._end()
+
+    def _generations(self, method: str, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        """Return what a method that takes tasks makes of them."""
+        if not tasks:
+            return []
+        answer = self._ask(Call(method, list(tasks)))
+        if isinstance(answer, list):
+            return answer
+        raise GenerationError(f"the generator answered {method!r} with {type(answer).__name__}.")
+
+    def _ask(self, call: Call, *, may_start: bool = True) -> object:
+        """Return the answer of the process; where there is none, of a new one, or None."""
+        with self._asking:
+            if self._process is None or not self._process.is_alive():
+                if not may_start:
+                    return None
+                self._start()
+            answer = self._exchange(call, self._timeout_s)
+        if isinstance(answer, Failure):
+            raise GenerationError(str(answer))
+        return answer
 
     def _end(self) -> None:
         """End the process; the next tasks get another."""
@@ -118,8 +143,8 @@ class GeneratorProcess:
             raise GenerationError(f"the generator cannot be loaded: {answer}")
         self._version = answer
 
-    def _exchange(self, tasks: list[GenerationTask] | None, timeout_s: float) -> object:
-        """Send tasks, where there are any, and return the answer, both before the time is up.
+    def _exchange(self, call: Call | None, timeout_s: float) -> object:
+        """Send a call, where there is one, and return the answer, both before the time is up.
 
         At that time the process is killed, which ends a `send` or `recv` that waits for it.
         """
@@ -134,8 +159,8 @@ class GeneratorProcess:
         killer = threading.Timer(timeout_s, expire)
         killer.start()
         try:
-            if tasks is not None:
-                self._pipe.send(tasks)
+            if call is not None:
+                self._pipe.send(call)
             return self._pipe.recv()
         except (EOFError, OSError) as exc:
             if expired.is_set():
@@ -156,8 +181,36 @@ class GeneratorProcess:
         return f"exit code {process.exitcode}"
 
 
+class LadderedGeneratorProcess(GeneratorProcess):
+    """Implements the `LadderedGenerator` port; what is kept for `redraw` is in the process."""
+
+    def __init__(
+        self,
+        make_generator: Callable[[], LadderedGenerator],
+        timeout_s: float = 120.0,
+        start_timeout_s: float = 300.0,
+    ) -> None:
+        super().__init__(make_generator, timeout_s, start_timeout_s)
+
+    def quick(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        """Return one generation a task. Raises `GenerationError` and `GenerationTimeout`."""
+        return self._generations("quick", tasks)
+
+    def redraw(self, task: GenerationTask) -> Generation | None:
+        """Return another picture of an equal task's tokens, none where none are kept."""
+        answer = self._ask(Call("redraw", task), may_start=False)
+        assert answer is None or isinstance(answer, Generation)
+        return answer
+
+    def forget(self, user_id: str) -> int:
+        """Drop what is kept of a user's tasks, once what is being made is done; return how many."""
+        answer = self._ask(Call("forget", user_id), may_start=False)
+        assert answer is None or isinstance(answer, int)
+        return answer or 0
+
+
 def _serve(pipe: Connection, make_generator: Callable[[], ImageGenerator], parent: int) -> None:
-    """Answer tasks until the other end is gone; the life of the process."""
+    """Answer calls until the other end is gone; the life of the process."""
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     try:
         generator = make_generator()
@@ -168,14 +221,14 @@ def _serve(pipe: Connection, make_generator: Callable[[], ImageGenerator], paren
     pipe.send(generator.version)
     while True:
         try:
-            tasks = pipe.recv()
+            call: Call = pipe.recv()
         except EOFError:
             return
         answer: object
         try:
-            answer = generator.generate(tasks)
+            answer = getattr(generator, call.method)(call.argument)
         except Exception as exc:
-            logger.exception("generating %d images failed", len(tasks))
+            logger.exception("the generator's %s failed", call.method)
             answer = _told(exc)
         pipe.send(answer)
 

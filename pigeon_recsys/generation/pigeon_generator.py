@@ -6,15 +6,15 @@ Out: generations, each with its sweep, masks and provenance.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pigeon_recsys.errors import GenerationError, SettingsError
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy
+from pigeon_recsys.generation.embedded_once import EmbeddedOnce, embedded_once
 from pigeon_recsys.generation.ratio_choice import REFERENCE_RATIOS, best_first, score_sweep
 from pigeon_recsys.generation.ratio_predictor import REBUILD, RatioPredictor, ratio_features
 from pigeon_recsys.model.sampling import Sampling
@@ -26,12 +26,13 @@ from pigeon_recsys.records import (
     Provenance,
     SweepImage,
     TokenMask,
+    Vectors,
     content_hash,
     generated_item_id,
 )
 
 if TYPE_CHECKING:
-    from pigeon_recsys.model.inference import PigeonModel
+    from pigeon_recsys.model.inference import PigeonModel, WrittenSweep
 
 MODEL_NAME = "pigeon-mini"
 
@@ -71,7 +72,8 @@ class ScoredSweep:
 
     task: GenerationTask
     images: tuple[SweepImage, ...]
-    history_keep: tuple[NDArray[np.bool_], ...]  # (rows, columns), one a history picture
+    written: "WrittenSweep"  # what the pictures were painted from
+    embedder: EmbeddedOnce  # that has seen them, the history and the reference
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,13 @@ class PigeonGenerator:
 
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task, in order. Raises `GenerationError`."""
+        return [self.finished(sweep) for sweep in self.sweeps(tasks)]
+
+    def sweeps(self, tasks: Sequence[GenerationTask]) -> Iterator[ScoredSweep]:
+        """Yield the sweep of each task, made a batch at a time."""
         size = self.settings.batch_size
-        return [
-            self._finished(sweep)
-            for start in range(0, len(tasks), size)
-            for sweep in self.sweep(tasks[start : start + size])
-        ]
+        for start in range(0, len(tasks), size):
+            yield from self.sweep(tasks[start : start + size])
 
     def sweep(self, tasks: Sequence[GenerationTask]) -> list[ScoredSweep]:
         """Paint and score the pictures of all tasks in one pass; nothing is chosen yet."""
@@ -121,19 +124,31 @@ class PigeonGenerator:
             )
             for task, ratios in zip(tasks, self._ratios(tasks), strict=True)
         ]
-        painted = self.model.paint_sweeps(
-            orders, sampling=self.settings.sampling, steps=self.settings.steps
-        )
-        return [
-            ScoredSweep(
-                task,
-                score_sweep(
-                    self.embedder, made.pictures, order.ratios, order.history, order.reference
-                ),
-                made.history_keep,
-            )
-            for task, order, made in zip(tasks, orders, painted, strict=True)
-        ]
+        written = self.model.write_tokens(orders, sampling=self.settings.sampling)
+        return [self._painted(task, sweep) for task, sweep in zip(tasks, written, strict=True)]
+
+    def redraw(
+        self, task: GenerationTask, written: "WrittenSweep", known: Mapping[str, Vectors]
+    ) -> Generation:
+        """Paint tokens that were written for an equal task with another seed.
+
+        `known` are vectors of the task's pictures by content hash. Raises `GenerationError` for
+        a picture that fails a check.
+        """
+        return self.finished(self._painted(task, written, known))
+
+    def _painted(
+        self,
+        task: GenerationTask,
+        written: "WrittenSweep",
+        known: Mapping[str, Vectors] | None = None,
+    ) -> ScoredSweep:
+        """Paint and score one task's pictures."""
+        pictures = self.model.paint(written, seed=task.seed, steps=self.settings.steps)
+        history = [image.pixels for image in task.history]
+        embedder = embedded_once(self.embedder, known)
+        images = score_sweep(embedder, pictures, written.ratios, history, task.reference_pixels)
+        return ScoredSweep(task, images, written, embedder)
 
     def _ratios(self, tasks: Sequence[GenerationTask]) -> list[tuple[float, ...]]:
         """Return the ratios to paint for each task."""
@@ -151,29 +166,29 @@ class PigeonGenerator:
         ]
         return [(ratio,) for ratio in self.predictor.best_ratios(np.stack(features))]
 
-    def _finished(self, sweep: ScoredSweep) -> Generation:
-        """Choose, check and sign."""
-        chosen, checks = self._first_sound(sweep.images)
+    def finished(self, sweep: ScoredSweep) -> Generation:
+        """Choose, check and sign. Raises `GenerationError` where no picture is sound."""
+        chosen, checks = self._first_sound(sweep)
         masks = tuple(
             TokenMask(image.item_id, keep.shape[0], keep.shape[1], tuple(keep.ravel().tolist()))
-            for image, keep in zip(sweep.task.history, sweep.history_keep, strict=True)
+            for image, keep in zip(sweep.task.history, sweep.written.history_keep, strict=True)
         )
         provenance = self._provenance(sweep.task, chosen, checks)
         item_id = generated_item_id(provenance.content_hash)
         return Generation(item_id, chosen.pixels, sweep.images, masks, provenance)
 
-    def _first_sound(self, sweep: Sequence[SweepImage]) -> tuple[SweepImage, tuple[str, ...]]:
+    def _first_sound(self, sweep: ScoredSweep) -> tuple[SweepImage, tuple[str, ...]]:
         """Return the best picture that passes every check; the last failure when none does."""
         failure = GenerationError("the sweep made no picture")
-        for image in best_first(sweep):
+        for image in best_first(sweep.images):
             try:
-                return image, self._check(image.pixels)
+                return image, self._check(image.pixels, sweep.embedder)
             except GenerationError as exc:
                 failure = exc
         raise failure
 
-    def _check(self, pixels: Pixels) -> tuple[str, ...]:
-        vector = self.embedder.embed([pixels])[0]
+    def _check(self, pixels: Pixels, embedder: ImageEmbedder) -> tuple[str, ...]:
+        vector = embedder.embed([pixels])[0]
         return check_not_blank(pixels), check_not_copy(vector, self.index)
 
     def _provenance(

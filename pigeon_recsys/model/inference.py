@@ -7,6 +7,9 @@ A picture follows from its order and its ratio: it is the same whatever is order
 its tokens are the same in a sweep and by themselves. Tokens are written for all orders together;
 pictures are painted order by order, because a convolution's last bits depend on how many it
 paints at once.
+
+Writing is most of the work of one picture, painting the rest. So tokens can be kept and painted
+again with another seed: their noise is then what that seed's own picture would start from.
 """
 
 import hashlib
@@ -43,6 +46,20 @@ class SweepOrder:
     text: str
     ratios: Sequence[float]
     seed: int
+
+
+@dataclass(frozen=True)
+class WrittenSweep:
+    """Preference tokens of one order at each of its ratios: all that painting needs, and small."""
+
+    ratios: tuple[float, ...]
+    visual_RT: NDArray[np.int32]
+    history_keep: tuple[NDArray[np.bool_], ...]  # (rows, columns), one a history picture
+
+    def at(self, place: int) -> "WrittenSweep":
+        """Return what was written at one of the ratios."""
+        visual_RT = self.visual_RT[place : place + 1].copy()
+        return WrittenSweep((self.ratios[place],), visual_RT, self.history_keep)
 
 
 @dataclass(frozen=True)
@@ -109,14 +126,51 @@ class PigeonModel:
 
         Memory grows with the number of orders: they are written in one pass.
         """
+        generators = _generators(orders)
+        return [
+            PaintedSweep(self._paint(sweep, steps, row), sweep.history_keep)
+            for sweep, row in zip(
+                self._write(orders, sampling, generators, ablation), generators, strict=True
+            )
+        ]
+
+    @torch.no_grad()
+    def write_tokens(
+        self, orders: Sequence[SweepOrder], *, sampling: Sampling
+    ) -> list[WrittenSweep]:
+        """Write each order's preference tokens, all in one pass; nothing is painted yet."""
+        return self._write(orders, sampling, _generators(orders), FULL)
+
+    @torch.no_grad()
+    def paint(
+        self, written: WrittenSweep, *, seed: int, steps: int = DEFAULT_STEPS
+    ) -> tuple[Pixels, ...]:
+        """Paint one picture a ratio; with the order's own seed, those of `paint_sweeps`."""
+        num_tokens = written.visual_RT.shape[1]
+        generators = [picture_generator(seed, ratio) for ratio in written.ratios]
+        for generator in generators:
+            torch.rand(num_tokens, generator=generator)  # which the tokens are drawn by
+        return self._paint(written, steps, generators)
+
+    @torch.no_grad()
+    def repaint(self, picture: Pixels, *, seed: int, steps: int = DEFAULT_STEPS) -> Pixels:
+        """Paint a picture from its own tokens: the most that these tokens can show."""
+        visual_RT = self._tokens([picture]).cpu().numpy().astype(np.int32)
+        written = WrittenSweep((0.0,), visual_RT, ())
+        return self._paint(written, steps, [picture_generator(seed, 0.0)])[0]
+
+    def _write(
+        self,
+        orders: Sequence[SweepOrder],
+        sampling: Sampling,
+        generators: Sequence[Sequence[torch.Generator]],
+        ablation: Ablation,
+    ) -> list[WrittenSweep]:
         if not orders:
             return []
         num_ratios = {len(order.ratios) for order in orders}
         if len(num_ratios) > 1:
             raise ValueError(f"orders of one pass need as many ratios each, got {num_ratios}")
-        generators = [
-            [picture_generator(order.seed, ratio) for ratio in order.ratios] for order in orders
-        ]
         written = self._pigeon.write(
             self._prompts(orders),
             torch.tensor([list(order.ratios) for order in orders]),
@@ -125,35 +179,25 @@ class PigeonModel:
             ablation,
         )
         return [
-            self._painted(visual_RT, keep_HT, len(order.history), steps, row)
-            for order, visual_RT, keep_HT, row in zip(
-                orders, written.visual_BRT, written.history_keep_BHT, generators, strict=True
+            self._written(order, visual_RT, keep_HT)
+            for order, visual_RT, keep_HT in zip(
+                orders, written.visual_BRT, written.history_keep_BHT, strict=True
             )
         ]
 
-    @torch.no_grad()
-    def repaint(self, picture: Pixels, *, seed: int, steps: int = DEFAULT_STEPS) -> Pixels:
-        """Paint a picture from its own tokens: the most that these tokens can show."""
-        generators = [picture_generator(seed, 0.0)]
-        painted_BCHW = self._pigeon.backbone.detokenize(self._tokens([picture]), steps, generators)
-        painted: Pixels = to_pixels(painted_BCHW)[0]
-        return painted
+    def _written(self, order: SweepOrder, visual_RT: Tensor, keep_HT: Tensor) -> WrittenSweep:
+        spec = self._pigeon.backbone.spec
+        newest_HT = keep_HT[max(0, HISTORY_LENGTH - len(order.history)) :]
+        keep = [keep_T.view(spec.rows, spec.columns).cpu().numpy() for keep_T in newest_HT]
+        visual = visual_RT.cpu().numpy().astype(np.int32)
+        return WrittenSweep(tuple(order.ratios), visual, tuple(keep))
 
-    def _painted(
-        self,
-        visual_RT: Tensor,
-        keep_HT: Tensor,
-        num_history: int,
-        steps: int,
-        generators: list[torch.Generator],
-    ) -> PaintedSweep:
-        backbone = self._pigeon.backbone
-        pictures = to_pixels(backbone.detokenize(visual_RT, steps, generators))
-        newest_HT = keep_HT[max(0, HISTORY_LENGTH - num_history) :]
-        grid = (backbone.spec.rows, backbone.spec.columns)
-        return PaintedSweep(
-            tuple(pictures), tuple(keep_T.view(grid).cpu().numpy() for keep_T in newest_HT)
-        )
+    def _paint(
+        self, written: WrittenSweep, steps: int, generators: Sequence[torch.Generator]
+    ) -> tuple[Pixels, ...]:
+        visual_RT = torch.from_numpy(written.visual_RT).long()
+        painted_RCHW = self._pigeon.backbone.detokenize(visual_RT, steps, list(generators))
+        return tuple(to_pixels(painted_RCHW))
 
     def _prompts(self, orders: Sequence[SweepOrder]) -> PromptBatch:
         backbone = self._pigeon.backbone
@@ -183,6 +227,11 @@ class PigeonModel:
     def _tokens(self, pictures: Sequence[Pixels]) -> Tensor:
         resized = np.stack([resize(picture, *self.image_size) for picture in pictures])
         return self._pigeon.backbone.tokenize_images(to_model_range(resized))
+
+
+def _generators(orders: Sequence[SweepOrder]) -> list[list[torch.Generator]]:
+    """Return one generator a picture, order by order."""
+    return [[picture_generator(order.seed, ratio) for ratio in order.ratios] for order in orders]
 
 
 def picture_generator(seed: int, ratio: float) -> torch.Generator:

@@ -24,7 +24,8 @@ RATIOS = (0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Painted:
+class Written:
+    ratios: tuple[float, ...]
     pictures: tuple[Pixels, ...]
     history_keep: tuple[np.ndarray, ...] = ()
 
@@ -34,9 +35,15 @@ class CopyingModel:
 
     version = "v1"
 
-    def paint_sweeps(self, orders, **options):  # type: ignore[no-untyped-def]
+    def write_tokens(self, orders, **options):  # type: ignore[no-untyped-def]
         grey = np.full((8, 8, 3), 128, np.uint8)
-        return [Painted((order.reference, grey, order.history[0])) for order in orders]
+        return [
+            Written(tuple(order.ratios), (order.reference, grey, order.history[0]))
+            for order in orders
+        ]
+
+    def paint(self, written, **options):  # type: ignore[no-untyped-def]
+        return written.pictures
 
 
 @pytest.fixture(scope="module")

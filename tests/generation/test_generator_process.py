@@ -7,17 +7,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pigeon_recsys.errors import GenerationError, GenerationTimeout, SettingsError
-from pigeon_recsys.generation.generator_process import GeneratorProcess
-from pigeon_recsys.ports import ImageGenerator
+from pigeon_recsys.generation.generator_process import (
+    GeneratorProcess,
+    LadderedGeneratorProcess,
+)
+from pigeon_recsys.ports import ImageGenerator, LadderedGenerator
 from pigeon_recsys.records import Generation, GenerationTask
+from pigeon_recsys.testing.fake_laddered_generator import FakeLadderedGenerator
 from pigeon_recsys.testing.fakes import FakeGenerator
-from pigeon_recsys.testing.generator_contract import ImageGeneratorContract, make_task
+from pigeon_recsys.testing.generator_contract import (
+    ImageGeneratorContract,
+    LadderedGeneratorContract,
+    make_task,
+)
 
 HANGS, DIES, RAISES, SLEEPS = 101, 102, 103, 104  # seeds
 
@@ -65,6 +74,46 @@ class TestGeneratorProcess(ImageGeneratorContract):
 
     def make_generator(self) -> ImageGenerator:
         return self.process
+
+
+@pytest.fixture(scope="module")
+def laddered() -> Iterator[LadderedGeneratorProcess]:
+    """One for all tests of the contract."""
+    generator = LadderedGeneratorProcess(FakeLadderedGenerator, timeout_s=60)
+    yield generator
+    generator.close()
+
+
+class TestLadderedGeneratorProcess(LadderedGeneratorContract):
+    @pytest.fixture(autouse=True)
+    def _on(self, laddered: LadderedGeneratorProcess) -> None:
+        self.process = laddered
+
+    def make_generator(self) -> LadderedGenerator:
+        self.process.forget("bob")
+        return self.process
+
+
+def test_nothing_is_kept_where_no_process_runs_and_none_is_started() -> None:
+    generator = LadderedGeneratorProcess(FakeLadderedGenerator)
+    assert generator.redraw(make_task()) is None
+    assert generator.forget("ada") == 0
+    assert generator._process is None
+
+
+def test_threads_that_ask_at_once_get_their_own_answers(process: GeneratorProcess) -> None:
+    """An erasure is asked for by another thread than the one that generates."""
+    with ThreadPoolExecutor(4) as pool:
+        tasks = [make_task(seed=seed) for seed in range(24)]
+        made = list(pool.map(lambda task: process.generate([task])[0], tasks))
+    assert [each.provenance.seed for each in made] == list(range(24))
+
+
+def test_a_generator_without_cheaper_ways_says_so() -> None:
+    generator = LadderedGeneratorProcess(FakeGenerator, timeout_s=60)  # type: ignore[arg-type]
+    with pytest.raises(GenerationError, match="AttributeError: .* no attribute 'quick'"):
+        generator.quick([make_task()])
+    generator.close()
 
 
 def test_one_that_hangs_is_ended_in_time_and_replaced() -> None:

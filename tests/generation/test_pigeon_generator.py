@@ -10,6 +10,7 @@ from pigeon_recsys.errors import GenerationError, SettingsError
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy
 from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
 from pigeon_recsys.generation.ratio_predictor import RatioPredictor, ratio_features
+from pigeon_recsys.model.inference import WrittenSweep
 from pigeon_recsys.records import GenerationTask, HistoryImage, Pixels, Reference, content_hash
 from pigeon_recsys.testing.fakes import FakeEmbedder, FakeIndex
 
@@ -20,12 +21,6 @@ def noise(seed: int) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 
 
-@dataclass(frozen=True)
-class Painted:
-    pictures: tuple[Pixels, ...]
-    history_keep: tuple[np.ndarray, ...]
-
-
 @dataclass
 class PaintingModel:
     """Stands in for a loaded Pigeon: returns pictures it was given."""
@@ -34,15 +29,24 @@ class PaintingModel:
     version: str = "v1"
     calls: list[dict[str, object]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    painted: list[dict[str, object]] = field(default_factory=list)
 
-    def paint_sweeps(self, orders, **options):  # type: ignore[no-untyped-def]
+    def write_tokens(self, orders, **options):  # type: ignore[no-untyped-def]
         self.calls += [{"ratios": tuple(order.ratios), **options} for order in orders]
         self.batches.append(len(orders))
         keep = np.array([[True, False], [True, True]])
         return [
-            Painted(tuple(self.pictures[: len(order.ratios)]), tuple(keep for _ in order.history))
+            WrittenSweep(
+                tuple(order.ratios),
+                np.full((len(order.ratios), 4), order.seed, np.int32),
+                tuple(keep for _ in order.history),
+            )
             for order in orders
         ]
+
+    def paint(self, written, **options):  # type: ignore[no-untyped-def]
+        self.painted.append({"ratios": written.ratios, **options})
+        return tuple(self.pictures[: len(written.ratios)])
 
 
 def make_generator(

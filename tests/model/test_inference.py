@@ -1,5 +1,6 @@
 """Pictures in, pictures out: what a picture may and may not depend on."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -91,3 +92,41 @@ def test_a_picture_through_its_own_tokens_has_the_models_size_and_follows_from_t
     first, again = (model.repaint(picture(1), seed=4, steps=1) for _ in range(2))
     assert first.shape == (*model.image_size, 3)
     np.testing.assert_array_equal(first, again)
+
+
+def test_tokens_painted_with_the_orders_seed_give_the_sweeps_pictures(model: PigeonModel) -> None:
+    """Writing draws one number a token from each picture's generator; noise comes after them."""
+    for one, written in zip(ORDERS, model.write_tokens(ORDERS, sampling=SAMPLING), strict=True):
+        (painted,) = model.paint_sweeps([one], sampling=SAMPLING, steps=1)
+        pictures = model.paint(written, seed=one.seed, steps=1)
+        np.testing.assert_array_equal(np.stack(pictures), np.stack(painted.pictures))
+        np.testing.assert_array_equal(written.history_keep, painted.history_keep)
+
+
+def test_another_seed_paints_the_same_tokens_from_other_noise(model: PigeonModel) -> None:
+    (written,) = model.write_tokens([ORDERS[0]], sampling=SAMPLING)
+    own, other = (model.paint(written, seed=seed, steps=1) for seed in (1, 99))
+    assert not np.array_equal(own[0], other[0])
+    soft, same = (model.paint(written, seed=seed, steps=0) for seed in (1, 99))
+    np.testing.assert_array_equal(soft[0], same[0])
+
+
+def test_one_ratio_of_a_sweep_is_what_was_written_at_it(model: PigeonModel) -> None:
+    (written,) = model.write_tokens([ORDERS[0]], sampling=SAMPLING)
+    one = written.at(1)
+    assert one.ratios == (0.4,)
+    (alone,) = model.write_tokens([replace(ORDERS[0], ratios=(0.4,))], sampling=SAMPLING)
+    np.testing.assert_array_equal(one.visual_RT, alone.visual_RT)
+
+
+def test_threads_that_paint_in_different_numbers_of_steps_do_not_meddle(
+    model: PigeonModel,
+) -> None:
+    """The sampler holds the number of steps, so a quick picture could spoil a full one."""
+    (written,) = model.write_tokens([ORDERS[0]], sampling=SAMPLING)
+    alone = {steps: model.paint(written, seed=1, steps=steps) for steps in (1, 5)}
+    with ThreadPoolExecutor(2) as pool:
+        wanted = [1, 5] * 6
+        made = pool.map(lambda steps: model.paint(written, seed=1, steps=steps), wanted)
+        for steps, pictures in zip(wanted, made, strict=True):
+            np.testing.assert_array_equal(np.stack(pictures), np.stack(alone[steps]))

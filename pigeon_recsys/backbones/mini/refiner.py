@@ -8,6 +8,7 @@ picture beside it. It works on 6x6 blocks moved into channels, which keeps it ch
 picture is 12x12 positions to it.
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -74,10 +75,11 @@ class Refiner(nn.Module):
     @torch.no_grad()
     def sample(self, soft_BCHW: Tensor, steps: int, noise_BCHW: Tensor) -> Tensor:
         """Return sharp pictures from `steps` DDIM steps, starting at the given noise."""
-        self.scheduler.set_timesteps(steps)
+        scheduler = copy(self.scheduler)  # it keeps the steps to itself; threads may sample at once
+        scheduler.set_timesteps(steps)
         image = noise_BCHW
-        for timestep in self.scheduler.timesteps:
+        for timestep in scheduler.timesteps:
             timestep_B = timestep.to(image.device).expand(len(image))
             clean = self.predict(image, soft_BCHW, timestep_B)
-            image = self.scheduler.step(clean, timestep, image, eta=0.0).prev_sample
+            image = scheduler.step(clean, timestep, image, eta=0.0).prev_sample
         return image.clamp(-1, 1)
