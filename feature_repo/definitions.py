@@ -2,7 +2,7 @@
 
 In:  `data/histories.parquet`, one row a history as of its newest interaction, and pushes to
      `history_push` with the same columns; `data/generated_items.parquet` and `item_push`, one row
-     an item as of its making.
+     an item as of its making. The rows of `user_items` follow from the items and are never pushed.
 Out: the feature services `slot_history`, which the generation slot reads by `user_id`, and
      `generated_item`, by `item_id`.
 
@@ -11,8 +11,9 @@ Times are epoch milliseconds in Int64 lists, because some online stores lose tim
 `state` is what events have made known (`pigeon_recsys/history/state.py`), from which the lists
 follow, and `message` is the item as it was published
 (`pigeon_recsys/streaming/generated_messages.py`), from which its columns follow; the services
-leave both out. Bytes, because Feast stores a String twice in SQL databases and gives Postgres a
-full-text index over it.
+leave both out. `state` of `user_items` is the list of `pigeon_recsys/generation/user_items.py`,
+from which `item_ids` follow. Bytes, because Feast stores a String twice in SQL databases and gives
+Postgres a full-text index over it.
 """
 
 from datetime import timedelta
@@ -129,4 +130,26 @@ generated_item = FeatureService(
         ]
     ],
     description="What a ranker or an analysis reads of a generated item.",
+)
+
+user_item_file = FileSource(
+    name="user_item_file",
+    path="data/user_items.parquet",  # relative to this repository; every view must name a source
+    timestamp_field="event_timestamp",
+    created_timestamp_column="created_timestamp",
+    description="Stays empty: which items a user has is written online alone.",
+)
+
+user_items = FeatureView(
+    name="user_items",
+    entities=[user],
+    ttl=timedelta(0),
+    schema=[
+        Field(name="user_id", dtype=String),
+        Field(name="item_ids", dtype=Array(String), description="Newest first, at most 50."),
+        Field(name="state", dtype=Bytes, description="JSON: all items, and the user's erasure."),
+    ],
+    source=user_item_file,
+    online=True,
+    description="The items that were made for a user.",
 )

@@ -13,7 +13,7 @@ import re
 import runpy
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from pigeon_recsys.errors import (
 from pigeon_recsys.files import atomic_path, check_writable_folder, write_bytes_atomic
 from pigeon_recsys.records import History
 from pigeon_recsys_connectors import METRIC_VARIABLES
-from pigeon_recsys_connectors.feast_item_rows import ITEM_SCHEMA
+from pigeon_recsys_connectors.feast_item_rows import ITEM_SCHEMA, USER_ITEMS_SCHEMA
 from pigeon_recsys_connectors.feast_rows import NO_FEATURES, ROW_SCHEMA, to_rows
 
 try:
@@ -56,9 +56,12 @@ DEFINITIONS = "definitions.py"
 DATA = "data"
 OFFLINE_FILE = "histories.parquet"
 ITEM_OFFLINE_FILE = "generated_items.parquet"
+USER_ITEMS_OFFLINE_FILE = "user_items.parquet"
 SERVICE = "slot_history"
 VIEW = "user_history"
 ITEM_VIEW = "generated_items"
+USER_ITEMS_VIEW = "user_items"
+EMPTY_FILES = {ITEM_OFFLINE_FILE: ITEM_SCHEMA, USER_ITEMS_OFFLINE_FILE: USER_ITEMS_SCHEMA}
 EXTRA_OF_DRIVER = {"psycopg": "postgres", "psycopg_pool": "postgres", "redis": "redis"}
 WINDOW_MARGIN = timedelta(seconds=1)  # materialization may leave out its bounds
 
@@ -107,8 +110,9 @@ def make_repository(folder: Path, histories: Iterable[History]) -> None:
         rows = to_rows(latest_of_version.values(), time.time_ns() // 1_000_000)
         with atomic_path(folder / DATA / OFFLINE_FILE) as path:
             pq.write_table(rows, path)
-        with atomic_path(folder / DATA / ITEM_OFFLINE_FILE) as path:
-            pq.write_table(ITEM_SCHEMA.empty_table(), path)
+        for name, columns in EMPTY_FILES.items():
+            with atomic_path(folder / DATA / name) as path:
+                pq.write_table(columns.empty_table(), path)
         store = FeatureStore(repo_path=str(folder), fs_yaml_file=shipped / CONFIG)
         store.apply(_definitions(folder))
         if len(rows):
@@ -124,17 +128,17 @@ def open_repository(folder: Path) -> tuple[FeatureStore, FeatureService]:
     Raises `ArtifactError` for a folder that is no history store or has lost its registry.
     """
     with _opening(folder):
-        store = _opened(folder, VIEW, ROW_SCHEMA)
+        store = _opened(folder, {VIEW: ROW_SCHEMA})
         return store, store.get_feature_service(SERVICE)
 
 
 def open_item_repository(folder: Path) -> FeatureStore:
-    """Return Feast's handle on the repository, which knows generated items.
+    """Return Feast's handle on the repository, which knows generated items and whose they are.
 
-    Raises `ArtifactError` as `open_repository` does, and for one that knows histories alone.
+    Raises `ArtifactError` as `open_repository` does, and for one of an earlier version.
     """
     with _opening(folder):
-        return _opened(folder, ITEM_VIEW, ITEM_SCHEMA)
+        return _opened(folder, {ITEM_VIEW: ITEM_SCHEMA, USER_ITEMS_VIEW: USER_ITEMS_SCHEMA})
 
 
 @contextmanager
@@ -153,10 +157,11 @@ def _opening(folder: Path) -> Iterator[None]:
         raise ArtifactError(folder, fault, rebuild=rebuild) from exc
 
 
-def _opened(folder: Path, view: str, columns: pa.Schema) -> FeatureStore:
+def _opened(folder: Path, views: Mapping[str, pa.Schema]) -> FeatureStore:
     store = FeatureStore(repo_path=str(folder), fs_yaml_file=folder / CONFIG)
     _check_places(folder, store.config)
-    _check_features(folder, store, view, columns)
+    for view, columns in views.items():
+        _check_features(folder, store, view, columns)
     return store
 
 

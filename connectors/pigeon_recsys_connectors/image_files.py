@@ -50,6 +50,9 @@ class Files(Protocol):
     def read(self, name: str, max_bytes: int) -> bytes | None:
         """Return up to `max_bytes` of a file, None without it."""
 
+    def delete(self, name: str) -> bool:
+        """Remove a file; say whether there was one."""
+
 
 class ImageFiles:
     """An `ImageStore` on files or objects. Threads and processes may share one place."""
@@ -91,6 +94,14 @@ class ImageFiles:
             )
         return content
 
+    def delete(self, name: str) -> bool:
+        """Remove what is stored under a name; say whether there was anything."""
+        check_image_name(name)
+        try:
+            return self._files.delete(name)
+        except Exception as exc:
+            raise _store_error(f"removing {self._url}/{name}", exc) from exc
+
     def _write(self, name: str, content: bytes) -> str:
         place = f"{self._url}/{name}"
         try:
@@ -124,6 +135,18 @@ class ObjectFiles:
         except FileNotFoundError:
             return None
         return content
+
+    def delete(self, name: str) -> bool:
+        """Remove an object; say whether there was one. A bucket with versions keeps old ones."""
+        path = f"{self._prefix}/{name}"
+        self._file_system.invalidate_cache()
+        try:
+            if self._file_system.info(path)["type"] != "file":
+                return False
+            self._file_system.rm_file(path)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _files_at(url: str) -> tuple[Files, str]:

@@ -50,6 +50,16 @@ class WholeFiles:
         except (FileNotFoundError, IsADirectoryError):
             return None
 
+    def delete(self, name: str) -> bool:
+        """Remove a file; say whether there was one. A folder is none."""
+        target = self._folder / name
+        try:
+            target.unlink()
+        except (FileNotFoundError, IsADirectoryError):
+            return False
+        _sync_folder(target.parent)
+        return True
+
     @contextmanager
     def _incoming_file(self) -> Iterator[tuple[int, Path]]:
         """Lend a locked new file, which is removed unless it was renamed."""
@@ -97,7 +107,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename outlast a loss of power."""
+    """Make a rename or a removal outlast a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Messages of the topic `exposures`: a generated item was shown to a user.
+"""Messages of the topic `exposures`: an item of a slate was shown to a user.
 
     {"version": 1, "user_id": "ada", "at_ms": 1767225600000, "request_id": "slate-9",
      "item_id": "gen-3fc9a1b2c3d4e5f6", "position": 3}
@@ -7,22 +7,10 @@ Whoever serves the feed writes them, keyed by user; what was done with an item s
 an interaction with the same item id. Position 0 is shown first.
 """
 
-from dataclasses import dataclass
-
 from pydantic import Field, TypeAdapter
 
+from pigeon_recsys.decisions import Exposure
 from pigeon_recsys.streaming.messages import VERSION, Id, UserMessage, parse
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """A user was shown an item."""
-
-    user_id: str
-    at_ms: int  # epoch milliseconds, UTC
-    request_id: str  # of the slate
-    item_id: str
-    position: int
 
 
 class ExposureMessage(UserMessage):

@@ -5,7 +5,9 @@ Out: the items in the index, in memory at once and in the folder every so often;
      used on the dead-letter topic.
 
 The folder is saved before the offsets are committed. A follower that dies in between reads again
-what the folder already holds, and adding an item again changes nothing; so no item is missed.
+what the folder already holds, and adding an item again changes nothing; so no item is missed. An
+item that was taken back (`removals.py`) leaves the index, and is not added where a worker that had
+not yet heard of it publishes it later.
 
 An index needs all partitions of the topic, so every index has a consumer group of its own and one
 follower (`only_follower`).
@@ -17,7 +19,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,7 @@ from pigeon_recsys.streaming.dead_letters import dead_letter
 from pigeon_recsys.streaming.event_log import EventLog, Place, Record
 from pigeon_recsys.streaming.generated_messages import GeneratedItemCodec
 from pigeon_recsys.streaming.observation import SILENT, Observer
+from pigeon_recsys.streaming.removals import removed_ids
 from pigeon_recsys.streaming.waits import wait_after
 
 logger = logging.getLogger(__name__)
@@ -40,7 +43,7 @@ WRONG_WIDTH = "wrong-width"  # reason of a dead letter
 
 
 class GrowingIndex(Protocol):
-    """An index that takes items and can be saved; adding an item again replaces it."""
+    """An index that takes items, gives them up and can be saved; adding one again replaces it."""
 
     @property
     def dim(self) -> int:
@@ -48,6 +51,9 @@ class GrowingIndex(Protocol):
 
     def add(self, item_ids: Sequence[str], vectors: Vectors) -> None:
         """Add items, each id once."""
+
+    def remove(self, item_ids: Iterable[str]) -> int:
+        """Take items out and return how many there were."""
 
     def save(self, folder: Path) -> object:
         """Write the index to a folder, whole or not at all."""
@@ -70,6 +76,7 @@ class Followed:
     num_records: int = 0
     num_items: int = 0
     num_dead: int = 0
+    num_removed: int = 0
 
     def __bool__(self) -> bool:
         return self.num_records > 0
@@ -79,6 +86,7 @@ class Followed:
             self.num_records + other.num_records,
             self.num_items + other.num_items,
             self.num_dead + other.num_dead,
+            self.num_removed + other.num_removed,
         )
 
 
@@ -113,7 +121,8 @@ class ItemFollower:
         self._now_s = now_s
         self._finished_s = now_s()
         self._shares: dict[Place, _Share] = {}
-        self._has_unsaved = False  # items that the folder lacks
+        self._has_unsaved = False  # changes that the folder lacks
+        self._taken_back: set[str] = set()  # items of erased users, since this follower started
         self._failures = 0  # in a row
 
     def step(self) -> Followed:
@@ -152,7 +161,7 @@ class ItemFollower:
         self._finished_s = self._now_s()
 
     def _take(self, records: Sequence[Record]) -> Followed:
-        """Put the items of some records into the index and note how far they were read."""
+        """Put the items of some records into the index, and take out those taken back."""
         if not records:
             return Followed()
         self._observer.polled((record.topic, record.partition) for record in records)
@@ -162,6 +171,9 @@ class ItemFollower:
         for record in records:
             share = self._share(record, held.get((record.topic, record.partition)))
             share.read_up_to = record.offset + 1
+            if taken_back := removed_ids(record):
+                self._taken_back.update(taken_back)
+                continue
             try:
                 item = self._read(record)
             except EventError as fault:
@@ -169,11 +181,19 @@ class ItemFollower:
                 num_dead += 1
             else:
                 items[item.item_id] = item
+        num_items, num_removed = self._change(items)
+        return Followed(len(records), num_items, num_dead, num_removed)
+
+    def _change(self, items: dict[str, GeneratedItem]) -> tuple[int, int]:
+        """Bring the index up to date with some items; return how many came and how many left."""
+        for item_id in self._taken_back:
+            items.pop(item_id, None)
+        num_removed = self._index.remove(self._taken_back)
         if items:
             vectors = np.stack([item.embedding for item in items.values()])
             self._index.add(list(items), vectors)
-            self._has_unsaved = True
-        return Followed(len(records), len(items), num_dead)
+        self._has_unsaved |= bool(items or num_removed)
+        return len(items), num_removed
 
     def _share(self, record: Record, tenure: int | None) -> _Share:
         place = record.topic, record.partition

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pigeon_recsys.errors import EventError
 from pigeon_recsys.records import GeneratedItem, Provenance, Vectors
-from pigeon_recsys.retrieval.faiss_index import LENGTH_TOLERANCE
+from pigeon_recsys.retrieval.checked_vectors import LENGTH_TOLERANCE
 from pigeon_recsys.streaming.generation_requests import ReferenceMessage
 from pigeon_recsys.streaming.messages import VERSION, Id, check_size, parse, schema_error
 
@@ -75,6 +75,7 @@ class ProvenanceMessage(_Message):
     reference_score: Score
     checks_passed: Ids
     created_ms: int = Field(ge=0, le=LAST_MS)
+    token_seed: int | None = Field(default=None, ge=-(2**63), lt=2**64)  # of a redrawn picture
 
     def to_record(self) -> Provenance:
         """Return the provenance."""

@@ -3,10 +3,12 @@
     stored before?   an earlier try may have come this far: its result is taken, nothing is made
     make             all other jobs of the batch in one pass; one by one where the pass fails
     check            sound pixels, not blank, no near copy of a catalog picture, safe
-    store            the picture, then the item for the slot, then the result under the job's key
+    store            the picture, then the result under the job's key, then the item for the slot
 
 What is stored can be found by whatever names it: the message that is published afterwards names
-the picture, and the job's key names the result.
+the picture, and the job's key names the result. The item comes last because its store knows who
+was erased: an item it takes has all its traces, which the next erasure finds, and of an item that
+it leaves out the traces are removed again.
 """
 
 import logging
@@ -14,12 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from pigeon_recsys.errors import DatasetError, EventError, GenerationError, StoreError, UnknownItem
-from pigeon_recsys.generation.checks import check_not_blank, check_not_copy, check_safe, check_sound
 from pigeon_recsys.generation.image_names import picture_name, result_name
-from pigeon_recsys.generation.picture_file import encode_picture
+from pigeon_recsys.generation.keeping import PictureKeeper
 from pigeon_recsys.ports import (
     GeneratedItemStore,
     ImageEmbedder,
@@ -100,13 +99,11 @@ class ItemMaker:
             value = self._stage.images.read(result_name(job.key))
             if value is None:
                 return None
-            item = self._stage.codec.decode(value)
-            self._stage.items.put([item])
+            return self._handed_over(job, self._stage.codec.decode(value), was_stored=True)
         except EventError:
             return None  # a result that cannot be read is none
         except StoreError as exc:
             return Failed(exc)
-        return Made(item, was_stored=True)
 
     def _generate(
         self, tasks: dict[str, GenerationTask]
@@ -141,7 +138,7 @@ class ItemMaker:
             return Failed(made, gpu_s)
         try:
             _check_answers(task, made)
-            return Made(self._stored(job, made), gpu_s)
+            return self._handed_over(job, self._stored(job, made), gpu_s)
         except GenerationError as exc:
             return Failed(exc, gpu_s)
         except StoreError as exc:
@@ -153,25 +150,27 @@ class ItemMaker:
 
     def _stored(self, job: GenerationJob, made: Generation) -> GeneratedItem:
         stage = self._stage
-        check_sound(made)
-        check_not_blank(made.pixels)
-        vector = stage.embedder.embed([made.pixels])[0]
-        check_not_copy(vector, stage.index)
-        if stage.safety is not None:
-            check_safe(made.pixels, stage.safety)
-        name = picture_name(made.provenance.content_hash)
-        url = stage.images.write(name, encode_picture(made))
-        item = GeneratedItem(
-            item_id=made.item_id,
-            image=url,
-            embedding=np.asarray(vector, np.float32),
-            job_key=job.key,
-            reason=job.reason,
-            provenance=made.provenance,
-        )
-        stage.items.put([item])
+        keeper = PictureKeeper(stage.embedder, stage.index, stage.images, stage.safety)
+        item = keeper.keep(made, job.key, job.reason)
         stage.images.write(result_name(job.key), stage.codec.encode(item))
         return item
+
+    def _handed_over(
+        self,
+        job: GenerationJob,
+        item: GeneratedItem,
+        gpu_s: float = 0.0,
+        *,
+        was_stored: bool = False,
+    ) -> Outcome:
+        """Put the item for the slot; where its user was erased since, remove what was stored."""
+        stage = self._stage
+        if not stage.items.put([item], begun_ms=job.caused_ms):
+            return Made(item, gpu_s, was_stored)
+        stage.images.delete(result_name(job.key))
+        stage.images.delete(picture_name(item.provenance.content_hash))
+        fault = GenerationError("the user was erased before the picture was ready.")
+        return Failed(fault, gpu_s, is_final=True)
 
 
 def _check_answers(task: GenerationTask, made: Generation) -> None:

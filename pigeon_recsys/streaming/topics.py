@@ -16,12 +16,15 @@ REQUESTS = "generation-requests"
 GENERATED = "generated-items"
 STATE = "generation-state"
 EXPOSURES = "exposures"
+DECISIONS = "decisions"
+OUTCOMES = "outcomes"
 DAY_MS = 86_400_000
 COMPACTED = {"cleanup.policy": "compact"}  # the newest record of every user stays
 EVENTS_KEPT_DAYS = 7  # long enough to process a bad day again
 LETTERS_KEPT_DAYS = 30
 ITEMS_KEPT_DAYS = 90  # from then on, who reads the topic anew does not learn of an item
 EXPOSURES_KEPT_DAYS = 30
+SLATES_KEPT_DAYS = 30  # decisions and outcomes, long enough to be copied to a lake
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class TopicNames:
     generated: str = GENERATED
     state: str = STATE
     exposures: str = EXPOSURES
+    decisions: str = DECISIONS
+    outcomes: str = OUTCOMES
 
 
 def streaming_topics(num_partitions: int, names: TopicNames) -> list[Topic]:
@@ -54,6 +59,8 @@ def streaming_topics(num_partitions: int, names: TopicNames) -> list[Topic]:
         names.generated: _kept(ITEMS_KEPT_DAYS),
         names.state: COMPACTED,
         names.exposures: _kept(EXPOSURES_KEPT_DAYS),
+        names.decisions: _kept(SLATES_KEPT_DAYS),
+        names.outcomes: _kept(SLATES_KEPT_DAYS),
     }
     read = (names.events, names.histories, names.requests, names.generated)
     return [

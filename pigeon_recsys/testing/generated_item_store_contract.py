@@ -14,6 +14,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.generation.user_items import NUM_NEWEST, erased_item
 from pigeon_recsys.ports import GeneratedItemStore
 from pigeon_recsys.records import GeneratedItem, Provenance, Reference, Vectors
 
@@ -124,3 +126,98 @@ class GeneratedItemStoreContract(ABC):
         item = replace(make_item(), item_id=item_id)
         store.put([item, make_item(2)])
         assert store.items([item_id]) == {item_id: item}
+
+    def test_a_users_items_come_newest_first_whatever_the_order_of_putting(self) -> None:
+        store = self.make_store()
+        items = [make_item(number) for number in (3, 1, 4, 2)]
+        store.put([*items[:2], make_item(9, user_id="eve")])
+        store.put(items[2:])
+        store.put(items)
+        assert store.of_user("ada", limit=10) == [make_item(number) for number in (4, 3, 2, 1)]
+        assert store.of_user("ada", limit=2) == [make_item(4), make_item(3)]
+        assert store.of_user("eve", limit=2) == [make_item(9, user_id="eve")]
+        assert store.of_user("nobody", limit=2) == []
+
+    @pytest.mark.parametrize("user_id", ODD_IDS)
+    def test_any_users_id_will_do(self, user_id: str) -> None:
+        store, item = self.make_store(), make_item(user_id=user_id)
+        store.put([item, make_item(2)])
+        assert store.of_user(user_id, limit=9) == [item]
+        store.erase_user(user_id, CREATED_MS + 9)
+        assert store.of_user(user_id, limit=9) == []
+        assert store.of_user("ada", limit=9) == [make_item(2)]
+
+    def test_an_item_put_again_with_another_time_is_one_item(self) -> None:
+        store, item = self.make_store(), make_item()
+        earlier = replace(item, provenance=replace(item.provenance, created_ms=CREATED_MS - 9))
+        store.put([item])
+        store.put([earlier])
+        assert store.of_user("ada", limit=9) == [earlier]
+
+    def test_an_item_put_for_another_user_is_that_users(self) -> None:
+        """As when two users' pictures have the same pixels."""
+        store = self.make_store()
+        store.put([make_item(1), make_item(2)])
+        store.put([make_item(1, user_id="eve")])
+        assert store.of_user("ada", limit=9) == [make_item(2)]
+        assert [each.item_id for each in store.erase_user("ada", CREATED_MS + 9)] == [
+            make_item(2).item_id
+        ]
+        assert store.of_user("eve", limit=9) == [make_item(1, user_id="eve")]
+
+    def test_more_items_than_are_at_hand_are_all_erased(self) -> None:
+        store = self.make_store()
+        items = {item.item_id: item for item in map(make_item, range(NUM_NEWEST + 5))}
+        store.put(items.values())
+        newest = store.of_user("ada", limit=NUM_NEWEST)
+        assert newest == [make_item(number) for number in range(NUM_NEWEST + 4, 4, -1)]
+        left = store.erase_user("ada", CREATED_MS + MANY)
+        assert {each.item_id for each in left} == set(items)
+        assert store.items(items) == {}
+
+    @pytest.mark.parametrize("limit", [0, -1, NUM_NEWEST + 1])
+    def test_a_number_of_items_that_are_not_at_hand_is_refused(self, limit: int) -> None:
+        with pytest.raises(SettingsError, match=f"limit must be 1 to {NUM_NEWEST}, got {limit}"):
+            self.make_store().of_user("ada", limit)
+
+    def test_an_erasure_forgets_what_was_made_until_then_and_nothing_else(self) -> None:
+        store, (old, new) = self.make_store(), (make_item(1), make_item(2))
+        store.put([old, new, make_item(3, user_id="eve")])
+        assert store.erase_user("ada", old.provenance.created_ms) == (erased_item(old),)
+        assert store.of_user("ada", limit=9) == [new]
+        assert store.items([old.item_id, new.item_id]) == {new.item_id: new}
+        assert store.of_user("eve", limit=9) == [make_item(3, user_id="eve")]
+
+    def test_an_erasure_cut_short_can_be_repeated_until_it_is_settled(self) -> None:
+        store, items = self.make_store(), [make_item(1), make_item(2)]
+        store.put(items)
+        left = store.erase_user("ada", CREATED_MS + 9)
+        assert store.erase_user("ada", CREATED_MS + 9) == left
+        assert set(left) == set(map(erased_item, items))
+        store.settle_erasure("ada", [items[0].item_id, "gen-none"])
+        assert store.erase_user("ada", CREATED_MS + 9) == (erased_item(items[1]),)
+        store.settle_erasure("ada", [items[1].item_id])
+        assert store.erase_user("ada", CREATED_MS + 9) == ()
+
+    def test_what_was_made_before_an_erasure_cannot_be_put_after_it(self) -> None:
+        """A worker may wake up late with what it made for a user who is erased by now."""
+        store, (old, new) = self.make_store(), (make_item(1), make_item(2))
+        store.erase_user("ada", old.provenance.created_ms)
+        assert store.put([old, new]) == {old.item_id}
+        assert store.items([old.item_id, new.item_id]) == {new.item_id: new}
+        assert store.of_user("ada", limit=9) == [new]
+
+    def test_what_was_begun_before_an_erasure_cannot_be_put_after_it(self) -> None:
+        """It was made after the erasure, of the history from before."""
+        store, item = self.make_store(), make_item()
+        store.erase_user("ada", CREATED_MS)
+        assert store.put([item], begun_ms=CREATED_MS) == {item.item_id}
+        assert store.of_user("ada", limit=9) == []
+        assert store.put([item], begun_ms=CREATED_MS + 1) == frozenset()
+        assert store.of_user("ada", limit=9) == [item]
+
+    def test_an_earlier_erasure_changes_nothing_after_a_later_one(self) -> None:
+        store, item = self.make_store(), make_item()
+        store.erase_user("ada", CREATED_MS + 9)
+        store.erase_user("ada", CREATED_MS - 9)
+        assert store.put([item]) == {item.item_id}

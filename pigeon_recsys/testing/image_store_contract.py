@@ -78,6 +78,25 @@ class ImageStoreContract(ABC):
         store.write(NAME, b"short")
         assert store.read(NAME) == b"short"
 
+    def test_what_is_deleted_is_gone_and_others_stay(self) -> None:
+        store = self.make_store()
+        store.write(NAME, b"ada's")
+        store.write("images/3f/other.png", b"eve's")
+        assert store.delete(NAME)
+        assert store.read(NAME) is None
+        assert store.read("images/3f/other.png") == b"eve's"
+        store.write(NAME, b"again")
+        assert store.read(NAME) == b"again"
+
+    def test_deleting_what_is_not_there_does_nothing(self) -> None:
+        store = self.make_store()
+        store.write(NAME, b"x")
+        assert not store.delete("images/3f/other.png")
+        assert not store.delete("elsewhere/3fc9.png")
+        assert not store.delete("images/3f"), "a folder is no picture"
+        assert store.delete(NAME)
+        assert not store.delete(NAME)
+
     @pytest.mark.parametrize("name", BAD_NAMES)
     def test_a_name_that_is_no_plain_path_is_refused(self, name: str) -> None:
         store = self.make_store()
@@ -85,6 +104,8 @@ class ImageStoreContract(ABC):
             store.write(name, b"x")
         with pytest.raises(SettingsError, match="is no name of a picture"):
             store.read(name)
+        with pytest.raises(SettingsError, match="is no name of a picture"):
+            store.delete(name)
 
     def test_writers_of_one_name_leave_one_whole_content(self) -> None:
         store = self.make_store()

@@ -23,6 +23,7 @@ from tests.connectors.servers import (
 SETTINGS = "feature_store.yaml"
 TABLE = "pigeon_user_history"  # of the online store in Postgres
 ITEM_TABLE = "pigeon_generated_items"
+USER_ITEMS_TABLE = "pigeon_user_items"
 
 
 @pytest.fixture(scope="session")
@@ -110,5 +111,5 @@ def postgres_repository(
 def on_postgres(postgres: Postgres, postgres_repository: Path) -> Path:
     """The repository on Postgres, emptied."""
     with postgres.connect() as connection:
-        connection.execute(f"TRUNCATE {TABLE}, {ITEM_TABLE}")
+        connection.execute(f"TRUNCATE {TABLE}, {ITEM_TABLE}, {USER_ITEMS_TABLE}")
     return postgres_repository

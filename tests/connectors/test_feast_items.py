@@ -2,15 +2,19 @@
 
 import re
 import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from feast import FeatureStore
 
 from pigeon_recsys.errors import ArtifactError, ItemStoreError, SettingsError
+from pigeon_recsys.generation.user_items import UserItems
 from pigeon_recsys.records import Reference
 from pigeon_recsys.testing.generated_item_store_contract import (
     GeneratedItemStoreContract,
@@ -18,8 +22,9 @@ from pigeon_recsys.testing.generated_item_store_contract import (
 )
 from pigeon_recsys.testing.history_contract import make_history
 from pigeon_recsys_connectors.feast_history import FeastHistoryStore
-from pigeon_recsys_connectors.feast_item_rows import ITEM_SCHEMA
+from pigeon_recsys_connectors.feast_item_rows import ITEM_SCHEMA, item_row
 from pigeon_recsys_connectors.feast_items import BATCH, FeastItemStore
+from pigeon_recsys_connectors.feast_online import ViewRows
 from pigeon_recsys_connectors.feast_repository import _definitions
 from tests.connectors.servers import Postgres
 
@@ -97,17 +102,69 @@ def test_items_and_histories_share_a_repository(folder: Path) -> None:
     assert FeastItemStore.open(folder).items([make_item().item_id])
 
 
-def test_items_are_pushed_in_batches_and_the_offline_file_stays(
+def test_items_are_written_in_batches_and_the_offline_files_stay(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FeastItemStore.open(folder)
-    before = (folder / "data/generated_items.parquet").read_bytes()
+    files = [folder / "data/generated_items.parquet", folder / "data/user_items.parquet"]
+    before = [file.read_bytes() for file in files]
     store.put([make_item()])
-    assert (folder / "data/generated_items.parquet").read_bytes() == before
-    pushes: list[int] = []
-    monkeypatch.setattr(FeatureStore, "push", lambda _, name, rows: pushes.append(len(rows)))
+    assert [file.read_bytes() for file in files] == before
+    writes: list[int] = []
+    monkeypatch.setattr(ViewRows, "write_rows", lambda _, rows: writes.append(len(list(rows))))
     store.put(make_item(number) for number in range(BATCH + 1))
-    assert pushes == [BATCH, 1]
+    assert writes == [1, BATCH, 1, 1], "each time the user's list, then the items"
+
+
+def test_what_is_written_is_what_a_push_would_write(folder: Path) -> None:
+    store, item = FeastItemStore.open(folder), make_item()
+    store.put([item])
+    rows = [_online(folder)]
+    row = {**item_row(item, 1), "event_timestamp": pd.Timestamp(0, unit="ms", tz="UTC")}
+    row["created_timestamp"] = row["event_timestamp"]
+    FeatureStore(repo_path=str(folder)).push("item_push", pd.DataFrame([row]))
+    assert [_online(folder)] == rows
+
+
+def _online(folder: Path) -> list[tuple[bytes, str, bytes]]:
+    """Return what the online store holds of items."""
+    with closing(sqlite3.connect(folder / ONLINE)) as database:
+        return database.execute(
+            "SELECT entity_key, feature_name, value FROM pigeon_generated_items ORDER BY 1, 2"
+        ).fetchall()
+
+
+def test_writers_at_once_lose_none_of_a_users_items(folder: Path) -> None:
+    """Each has read the list before the other wrote its own, where nothing keeps them apart."""
+    stores = [FeastItemStore.open(folder) for _ in range(3)]
+    items = [make_item(number) for number in range(30)]
+    with ThreadPoolExecutor(len(stores)) as threads:
+        list(threads.map(lambda n: stores[n % 3].put([items[n]]), range(len(items))))
+    assert stores[0].of_user("ada", limit=50) == items[::-1]
+
+
+def test_a_lock_that_is_held_for_too_long_is_the_item_stores_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = FeastItemStore.open(folder), FeastItemStore.open(folder)
+    monkeypatch.setattr(store._writer_lock, "_wait_s", 0.01)
+    with (
+        other._writer_lock.held(),
+        pytest.raises(ItemStoreError, match="storing 1 items .*another process has held"),
+    ):
+        store.put([make_item()])
+    store.put([make_item()])
+
+
+def test_a_list_that_no_version_can_read_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FeastItemStore.open(folder)
+    with monkeypatch.context() as other:
+        other.setattr(UserItems, "to_bytes", lambda _: b'{"format":2}')
+        store.put([make_item()])
+    with pytest.raises(ItemStoreError, match="list of a user's items cannot be read: format 2"):
+        store.put([make_item(2)])
 
 
 def test_threads_may_share_a_store(folder: Path) -> None:
@@ -125,6 +182,22 @@ def test_an_item_that_no_message_carries_is_refused_and_nothing_stored(folder: P
     with pytest.raises(SettingsError, match=r"item 'gen-.*cannot be stored: .*length is 1\.732"):
         store.put([make_item(1), bad])
     assert store.items([make_item(1).item_id]) == {}
+
+
+def test_a_repository_that_does_not_know_whose_items_are_is_named(folder: Path) -> None:
+    shipped = (folder / "definitions.py").read_text()
+    older = re.sub(r"\nuser_item_file = .*", "", shipped, flags=re.DOTALL)
+    (folder / "definitions.py").write_text(older)
+    shutil.rmtree(folder / "data")
+    (folder / "data").mkdir()
+    FeatureStore(repo_path=str(folder)).apply(_definitions(folder))
+    fault = r"they lack the view user_items\. Rebuild it with: cp .*definitions\.py .* apply"
+    with pytest.raises(ArtifactError, match=fault):
+        FeastItemStore.open(folder)
+    (folder / "definitions.py").write_text(shipped)
+    FeatureStore(repo_path=str(folder)).apply(_definitions(folder))
+    FeastItemStore.open(folder).put([make_item()])
+    assert FeastItemStore.open(folder).of_user("ada", limit=9) == [make_item()]
 
 
 def test_a_repository_of_histories_alone_is_named_and_can_be_brought_up(folder: Path) -> None:

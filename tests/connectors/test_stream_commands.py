@@ -41,7 +41,7 @@ class Stream:
             return [*common, "--topic", self.events, "--group", f"{self.events}-replay"]
         common += ["--events", self.events, "--histories", self.histories]
         if command == "topics":
-            others = ("requests", "generated", "state", "exposures")
+            others = ("requests", "generated", "state", "exposures", "decisions", "outcomes")
             return [*common, *(f for n in others for f in (f"--{n}", f"{self.events}-{n}"))]
         return [*common, "--store", str(self.store), "--group", f"{self.events}-ingest"]
 
@@ -99,7 +99,7 @@ def test_topics_that_exist_stay_as_they_are(
 ) -> None:
     capsys.readouterr()
     assert stream.run("topics", "--partitions", "9") == 0
-    assert capsys.readouterr().out.count("was there") == 10
+    assert capsys.readouterr().out.count("was there") == 12
     assert len(stream.kafka.admin.describe_topics([stream.events])[0]["partitions"]) == 3
 
 

@@ -23,6 +23,7 @@ from pigeon_recsys.streaming.follow_items import (
     only_follower,
 )
 from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
+from pigeon_recsys.streaming.removals import removal_records
 from pigeon_recsys.streaming.topics import GENERATED
 from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
 from pigeon_recsys.testing.generated_item_store_contract import DIM, make_item
@@ -164,6 +165,29 @@ def test_what_cannot_be_indexed_becomes_a_dead_letter_and_stops_nobody(world: Wo
     assert len(letters) == 3
     assert world.saved == {ITEMS[0].item_id}
     assert sum(world.topics.committed.values()) == 4
+
+
+def test_items_that_are_taken_back_leave_the_index_and_the_folder(world: World) -> None:
+    follower = world.follower()
+    world.publish(ITEMS)
+    follower.step()
+    gone = [ITEMS[0].item_id, ITEMS[1].item_id]
+    world.topics.write(removal_records(GENERATED, "ada", [*gone, "gen-never-seen"]))
+    assert follower.step() == Followed(num_records=1, num_removed=2)
+    follower.finish()
+    assert world.saved == IDS - set(gone)
+    assert sum(world.topics.committed.values()) == 7
+
+
+def test_an_item_that_is_published_after_it_was_taken_back_stays_out(world: World) -> None:
+    """A worker that made it has not yet heard of the erasure."""
+    follower = world.follower()
+    world.topics.write(removal_records(GENERATED, "ada", [ITEMS[0].item_id]))
+    follower.step()
+    world.publish(ITEMS[:2])
+    assert follower.step() == Followed(num_records=2, num_items=1)
+    follower.finish()
+    assert world.saved == {ITEMS[1].item_id}
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left"), RuntimeError("could not write")])

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pigeon_recsys.decisions import Exposure
 from pigeon_recsys.errors import EventError
 from pigeon_recsys.records import Reference
-from pigeon_recsys.streaming.exposure_messages import Exposure, JsonExposures
+from pigeon_recsys.streaming.exposure_messages import JsonExposures
 from pigeon_recsys.streaming.generation_requests import (
     MAX_SEED,
     MAX_TEXT,

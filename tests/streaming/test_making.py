@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from pigeon_recsys.errors import GenerationError
-from pigeon_recsys.records import Generation, GenerationTask
+from pigeon_recsys.generation.image_names import picture_name
+from pigeon_recsys.generation.picture_file import decode_provenance, is_unchanged
+from pigeon_recsys.generation.xmp import GENERATED
+from pigeon_recsys.history.events import Erased, Interacted
+from pigeon_recsys.records import LIKE, Generation, GenerationTask
 from pigeon_recsys.streaming.job_queue import Failed, Made
 from pigeon_recsys.streaming.replay import replay_step
 from pigeon_recsys.testing.fake_event_log import FakeEventLog
 from pigeon_recsys.testing.fakes import FakeGenerator
-from tests.streaming.pipeline import LETTERS, Worker, World
+from tests.streaming.pipeline import LETTERS, NOON, Worker, World
 
 USERS = ("bad", "good")
 
@@ -100,3 +104,72 @@ def test_a_dead_letter_replayed_after_a_fix_is_answered() -> None:
     assert replay_step(FakeEventLog(world.topics, [LETTERS]), 0) == 2
     Worker(world).run()
     assert {item.provenance.user_id for item in world.published()} == {"ada", "bob"}
+
+
+def test_every_picture_in_the_store_says_what_it_is_and_not_whose() -> None:
+    """The item beside it, and the result under the job's key, say whose it is."""
+    world = World()
+    users = ("ada-7f3", "bob-7f3")
+    for user_id in users:
+        world.likes(user_id, 1, 2, 3)
+    world.ask("ada-7f3", "r1", None, "a red cat")
+    Worker(world).run()
+    made = {
+        picture_name(each.provenance.content_hash): each for each in world.items.stored.values()
+    }
+    pictures = {name for name in world.images.contents if name.startswith("images/")}
+    assert pictures == set(made)
+    assert {each.provenance.user_id for each in made.values()} == set(users)
+    for name in pictures:
+        file = world.images.contents[name]
+        found = decode_provenance(file)
+        assert found.source_type == GENERATED
+        assert found.record is not None
+        assert found.record.content_hash == made[name].provenance.content_hash
+        assert is_unchanged(file, found.record)
+        assert b"7f3" not in file
+
+
+def test_a_picture_of_a_user_who_was_erased_meanwhile_leaves_no_trace() -> None:
+    """It was made after the erasure, of likes from before; nobody would have erased it again."""
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    world.items.erase_user("ada", NOON)
+    batch = worker.queue.take(worker.now_s())
+    (outcome,) = worker.maker.make(batch)
+    assert isinstance(outcome, Failed)
+    assert outcome.is_final
+    assert "the user was erased before the picture was ready" in str(outcome.error)
+    assert world.images.contents == world.items.stored == {}
+
+
+def test_a_result_that_outlived_an_erasure_is_removed_when_it_is_found() -> None:
+    """A worker died between storing the result and putting the item."""
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    batch = worker.queue.take(worker.now_s())
+    worker.maker.make(batch)
+    world.items.stored.clear()
+    world.items.users.clear()
+    world.items.erase_user("ada", NOON)
+    (outcome,) = worker.maker.make(batch)
+    assert isinstance(outcome, Failed)
+    assert world.images.contents == world.items.stored == {}
+
+
+def test_who_comes_back_after_an_erasure_gets_pictures_again() -> None:
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    world.items.erase_user("ada", NOON)
+    world.now_ms += 60_000
+    events = [
+        Interacted("ada", f"n{number}", NOON + 30_000 + number, f"item-{number:02d}", LIKE)
+        for number in (4, 5, 6)
+    ]
+    world.learn("ada", Erased("ada", NOON), *events)
+    Worker(world).run()
+    assert len(world.items.of_user("ada", limit=9)) == len(world.published()) == 1

@@ -63,7 +63,16 @@ class Plant:
     def build(cls, kafka: Cluster, folder: Path, store: Path) -> "Plant":
         """Make the topics and copy the empty store."""
         name = kafka.unique("faults")
-        fields = ("events", "histories", "requests", "generated", "state", "exposures")
+        fields = (
+            "events",
+            "histories",
+            "requests",
+            "generated",
+            "state",
+            "exposures",
+            "decisions",
+            "outcomes",
+        )
         topics = TopicNames(**{field: f"{name}-{field}" for field in fields})
         kafka.topics.extend(
             make_topics(kafka.bootstrap, streaming_topics(NUM_PARTITIONS, topics), 1)

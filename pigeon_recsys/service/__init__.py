@@ -1,0 +1,1 @@
+"""What a running slot service does beside filling slates."""
