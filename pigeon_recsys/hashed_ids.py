@@ -24,6 +24,11 @@ def without_user(text: object, user_id: str) -> str:
     return str(text).replace(repr(user_id), hashed(user_id))
 
 
+def is_keyed() -> bool:
+    """Say whether the key is set, so that all processes write the same words."""
+    return bool(os.environ.get(KEY_VARIABLE))
+
+
 @cache
 def _key() -> bytes:
     return os.environ.get(KEY_VARIABLE, "").encode() or secrets.token_bytes(NUM_KEY_BYTES)

@@ -40,6 +40,8 @@ TOPICS = {
     "generated": "generated items",
     "state": "what generate workers remember",
     "exposures": "what was shown",
+    "decisions": "how slates were decided",
+    "outcomes": "what was done with what was shown",
 }
 
 

@@ -48,7 +48,7 @@ def test_it_brings_the_folder_up_to_date_and_says_so(
     value = JsonGeneratedItems().encode(make_item())
     topics.write([NewRecord(GENERATED, b"ada", value), NewRecord(GENERATED, b"ada", b"no item")])
     args = arguments("--index", str(folder), "--until-idle", "0")
-    expected = {"num_records": 2, "num_items": 1, "num_dead": 1}
+    expected = {"num_records": 2, "num_items": 1, "num_dead": 1, "num_removed": 0}
     assert stream_follow.run_follow(args) == expected
     assert "index: 2 items; 1 came in 2 records, 1 dead letters" in capsys.readouterr().out
     assert make_item().item_id in FaissIndex.load(folder)
