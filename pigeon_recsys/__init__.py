@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pigeon_recsys.generation_slot import GenerationSlot
     from pigeon_recsys.records import Reference, ScoredItem, Slate, SlotRequest
-    from pigeon_recsys.slot import GenerationSlot
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "GenerationSlot": "pigeon_recsys.slot",
+    "GenerationSlot": "pigeon_recsys.generation_slot",
     "Reference": "pigeon_recsys.records",
     "ScoredItem": "pigeon_recsys.records",
     "Slate": "pigeon_recsys.records",

@@ -18,7 +18,18 @@ from pigeon_recsys import __version__
 from pigeon_recsys.errors import PigeonError
 from pigeon_recsys.files import check_writable, write_text_atomic
 
-COMMANDS = ("demo", "data", "train", "index", "rank", "generate", "evaluate", "stream")
+COMMANDS = (
+    "demo",
+    "data",
+    "train",
+    "index",
+    "rank",
+    "generate",
+    "provenance",
+    "evaluate",
+    "serve",
+    "stream",
+)
 INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 
 

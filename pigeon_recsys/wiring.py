@@ -4,22 +4,36 @@ The core never imports a connector. An installed distribution announces its conn
 entry points, and they are looked up here by name.
 """
 
+import json
 import tempfile
 import warnings
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.errors import MissingExtra, SettingsError
 from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
-from pigeon_recsys.slot import GenerationSlot, SlotSettings
+from pigeon_recsys.ranking.beliefs import BetaBeliefs
+from pigeon_recsys.ranking.exploration import SlotBeliefs
+from pigeon_recsys.slot.parts import SlotParts
+from pigeon_recsys.slot.recent_slates import RecentSlates
 
 if TYPE_CHECKING:
     from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.generation.ladder import Keep
+    from pigeon_recsys.generation.laddered_generator import LadderedPigeon
     from pigeon_recsys.generation.ratio_predictor import RatioPredictor
-    from pigeon_recsys.ports import HistorySource
+    from pigeon_recsys.ports import (
+        GeneratedItemStore,
+        ImageStore,
+        ItemCatalog,
+        SlateLog,
+    )
+    from pigeon_recsys.ranking.calibration import Calibration
     from pigeon_recsys.retrieval.faiss_index import FaissIndex
     from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
+    from pigeon_recsys.settings_file import SlotFile
 
 EMBEDDER_FILE = "embedder.onnx"
 INDEX_FOLDER = "index"
@@ -82,31 +96,120 @@ def load_retrieval(artifacts: Path) -> "tuple[OnnxEmbedder, FaissIndex]":
     return embedder, FaissIndex.load(artifacts / INDEX_FOLDER, expected=source)
 
 
-def wire_slot(
-    artifacts: Path,
-    weights: Path,
-    catalog: "DatasetFolder",
-    histories: "HistorySource",
-    slot: SlotSettings | None = None,
-    generator: GeneratorSettings | None = None,
-) -> GenerationSlot:
-    """Return a slot over saved artifacts: embedder, index and ranker under `artifacts`.
+def slot_parts(file: "SlotFile") -> SlotParts:
+    """Return the parts of the slot that a settings file describes.
 
-    Raises `ArtifactError` as `load_generator` does.
+    Raises `ArtifactError` naming what is missing, `DatasetError`, and what a store raises that
+    cannot be reached.
     """
+    from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.generation.generated_catalog import CatalogWithGenerated
     from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
 
+    parts = file.parts
+    artifacts = file.place(parts.artifacts)
     embedder, index = load_retrieval(artifacts)
     ranker = OnnxRanker.load(artifacts / RANKER_FILE, index)
-    return GenerationSlot(
+    items, images = _item_store(file), image_store(file)
+    catalog: ItemCatalog = DatasetFolder.open(file.place(parts.catalog))
+    if items is not None and images is not None:
+        catalog = CatalogWithGenerated(catalog, items, images)
+    histories = connector("history_stores", parts.histories.kind).open(
+        file.place(parts.histories.path), max_age_s=parts.histories.max_age_s
+    )
+    return SlotParts(
         histories=histories,
         catalog=catalog,
         embedder=embedder,
         index=index,
-        generator=_pigeon(weights, embedder, index, generator),
         ranker=ranker,
-        settings=slot or SlotSettings(),
+        generator=_generator(file, embedder, index),
+        stored=items,
+        keep=_keep(file, embedder, index, images, items),
+        calibration=_calibration(file),
+        beliefs=_beliefs(file),
+        recent=RecentSlates(parts.recent_slates) if parts.recent_slates else None,
+        log=_slate_log(file),
     )
+
+
+def _item_store(file: "SlotFile") -> "GeneratedItemStore | None":
+    told = file.parts.items
+    return None if told is None else connector("item_stores", told.kind).open(file.place(told.path))
+
+
+def image_store(file: "SlotFile") -> "ImageStore | None":
+    """Return the store of pictures that a settings file names, None without one."""
+    told = file.parts.images
+    return None if told is None else connector("image_stores", told.kind).open(file.url(told.url))
+
+
+def _generator(
+    file: "SlotFile", embedder: "OnnxEmbedder", index: "FaissIndex"
+) -> "LadderedPigeon | None":
+    told = file.parts.generator
+    if told is None:
+        return None
+    from pigeon_recsys.generation.laddered_generator import LadderedPigeon
+
+    settings = GeneratorSettings(told.ratio_choice)
+    if told.steps is not None:
+        settings = replace(settings, steps=told.steps)
+    weights = SHIPPED_WEIGHTS if told.weights == "shipped" else file.place(told.weights)
+    return LadderedPigeon(_pigeon(weights, embedder, index, settings))
+
+
+def _keep(
+    file: "SlotFile",
+    embedder: "OnnxEmbedder",
+    index: "FaissIndex",
+    images: "ImageStore | None",
+    items: "GeneratedItemStore | None",
+) -> "Keep | None":
+    """Return what stores the pictures made for slates, None where there are no stores."""
+    from pigeon_recsys.generation.keeping import PictureKeeper, keeps_for_slates
+
+    told = file.parts.generator
+    if told is None or images is None or items is None:
+        return None
+    safety = connector("safety_classifiers", told.safety)() if told.safety else None
+    return keeps_for_slates(PictureKeeper(embedder, index, images, safety), items)
+
+
+def _calibration(file: "SlotFile") -> "Calibration | None":
+    from pigeon_recsys.ranking.calibration import Calibration
+
+    told = file.parts.calibration
+    return None if told is None else Calibration.load(file.place(told))
+
+
+def _beliefs(file: "SlotFile") -> SlotBeliefs:
+    """Return what was learned: a JSON file with the beliefs of `slot` and of `item`."""
+    from pigeon_recsys.ranking.beliefs_document import beliefs_from_json
+
+    policy = file.parts.slot.policy
+    if policy is None or policy.beliefs is None:
+        return SlotBeliefs(BetaBeliefs(), BetaBeliefs())
+    path = file.place(policy.beliefs)
+    try:
+        told = json.loads(path.read_bytes())
+        return SlotBeliefs(beliefs_from_json(told["slot"]), beliefs_from_json(told["item"]))
+    except OSError as exc:
+        raise SettingsError(f"cannot read the beliefs in {path}: {exc.strerror}") from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise SettingsError(f"{path} holds no beliefs of slot and item: {exc!r}") from exc
+
+
+def _slate_log(file: "SlotFile") -> "SlateLog | None":
+    """Return the log behind a queue, so that no request waits for it."""
+    from pigeon_recsys.service.background_log import BackgroundSlateLog
+
+    told = file.parts.log
+    if told is None:
+        return None
+    at = str(file.place(told.at)) if told.to == "parquet" else told.at
+    log = connector("slate_logs", told.to)(at, hash_users=told.hash_users)
+    return BackgroundSlateLog(log)
 
 
 def wire_generator(

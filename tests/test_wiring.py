@@ -12,14 +12,13 @@ from pigeon_recsys.retrieval.embedder_export import export_embedder
 from pigeon_recsys.retrieval.faiss_index import FaissIndex
 from pigeon_recsys.retrieval.index_manifest import IndexSource
 from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
-from pigeon_recsys.slot import GenerationSlot
-from pigeon_recsys.testing.fakes import FakeCatalog, FakeHistoryStore
+from pigeon_recsys.settings_file import read_slot_file
+from pigeon_recsys.slot.parts import SlotParts
 from pigeon_recsys.wiring import (
     EMBEDDER_FILE,
     INDEX_FOLDER,
-    SHIPPED_WEIGHTS,
     history_store_type,
-    wire_slot,
+    slot_parts,
 )
 
 SMALL = ImageEncoderConfig(image_size=16, channels=(8, 16), content_dim=4, taste_dim=4)
@@ -44,9 +43,11 @@ def make_artifacts(folder: Path, exported: Path, embedder_sha256: str) -> Path:
     return folder
 
 
-def wire(artifacts: Path) -> GenerationSlot:
-    catalog = FakeCatalog(8)
-    return wire_slot(artifacts, SHIPPED_WEIGHTS, catalog, FakeHistoryStore())  # type: ignore[arg-type]
+def wire(artifacts: Path) -> SlotParts:
+    """Read a settings file whose catalog and histories are never reached."""
+    path = artifacts / "slot.yaml"
+    path.write_text("{catalog: data, artifacts: ., histories: {path: feature_repo}}")
+    return slot_parts(read_slot_file(path))
 
 
 def test_an_index_of_another_embedder_is_refused(tmp_path: Path, exported: Path) -> None:

@@ -12,28 +12,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from pigeon_recsys import software
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import users_in
 from pigeon_recsys.demo.page import write_page
 from pigeon_recsys.demo.report import DemoReport, StageTiming, write_report
+from pigeon_recsys.demo.slot_file import FEATURE_REPO, write_slot_file
 from pigeon_recsys.demo.story import UserStory, tell_story
-from pigeon_recsys.demo.streamed import FEATURE_REPO, DemoStream, StreamedImage
+from pigeon_recsys.demo.streamed import DemoStream, StreamedImage
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.files import check_writable_folder
-from pigeon_recsys.ports import HistorySource
+from pigeon_recsys.generation_slot import GenerationSlot
 from pigeon_recsys.progress import track
 from pigeon_recsys.records import Reference, Slate, SlotRequest
-from pigeon_recsys.slot import GenerationSlot
 from pigeon_recsys.wiring import (
     INDEX_FOLDER,
     RANKER_FILE,
     SHIPPED_WEIGHTS,
     build_artifacts,
     history_store_type,
-    wire_slot,
 )
 
 logger = logging.getLogger(__name__)
@@ -85,15 +83,17 @@ def run_demo(settings: DemoSettings) -> DemoReport:
     with watch.stage("weights"):
         weights = _weights(settings, dataset)
     stream = DemoStream.on(settings.kafka, settings.out) if settings.kafka else None
-    histories = _histories(settings, dataset, stream, watch)
+    _store_histories(settings, dataset, stream, watch)
     with watch.stage("image embeddings and FAISS index"):
         build_artifacts(settings.out, weights, dataset)
     with watch.stage("ranker: TorchRec to ONNX"):
         _build_ranker(settings, dataset)
+    is_shipped = weights == SHIPPED_WEIGHTS
+    file = write_slot_file(settings.out, dataset.path, None if is_shipped else weights)
     with watch.stage("load"):
-        slot = wire_slot(settings.out, weights, dataset, histories)
-    with watch.stage("slates with generated images"):
-        slates = _fill_slates(settings, dataset, histories, slot)
+        slot = GenerationSlot.from_settings(file)
+    with slot, watch.stage("slates with generated images"):
+        slates = _fill_slates(settings, dataset, slot)
     streamed: tuple[StreamedImage, ...] = ()
     if stream is not None:
         asked = _asked(slates)
@@ -105,18 +105,18 @@ def run_demo(settings: DemoSettings) -> DemoReport:
     return report
 
 
-def _histories(
+def _store_histories(
     settings: DemoSettings, dataset: DatasetFolder, stream: DemoStream | None, watch: Stopwatch
-) -> HistorySource:
-    """Return the histories in Feast, written as tables or made of events."""
+) -> None:
+    """Store the histories in Feast, written as tables or made of events."""
     store, folder = history_store_type("feast"), settings.out / FEATURE_REPO
     if stream is None:
         with watch.stage("histories into Feast"):
-            return cast(HistorySource, store.create(folder, dataset.histories()))
+            store.create(folder, dataset.histories())
+        return
     store.create(folder, [])
     with watch.stage("events through Kafka into Feast"):
         stream.send_histories(dataset)
-    return cast(HistorySource, store.open(folder))
 
 
 def _asked(slates: Sequence[Slate]) -> list[tuple[str, Reference]]:
@@ -164,7 +164,6 @@ def _build_ranker(settings: DemoSettings, dataset: DatasetFolder) -> None:
 def _fill_slates(
     settings: DemoSettings,
     dataset: DatasetFolder,
-    histories: HistorySource,
     slot: GenerationSlot,
 ) -> list[Slate]:
     """Return a slate for each user, and one for a user nobody has seen."""

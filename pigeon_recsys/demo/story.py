@@ -4,7 +4,6 @@ In:  the slate a user was given and the catalog its items come from.
 Out: a `UserStory`: history, reference, sweep and slate, ready to be drawn.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from pigeon_recsys.records import (
     Placement,
     Reference,
     Slate,
-    SweepImage,
     TokenMask,
 )
 
@@ -62,15 +60,6 @@ class UserStory:
         """Token masks of the history images, by item id."""
         masks = self.generation.history_masks if self.generation else ()
         return {mask.item_id: mask for mask in masks}
-
-    @property
-    def chosen(self) -> SweepImage | None:
-        """The sweep image that became the generated item; None where nothing was swept."""
-        if self.generation is None:
-            return None
-        ratio = self.generation.provenance.reference_mask_ratio
-        sweep = self.generation.sweep
-        return next((i for i in sweep if math.isclose(i.reference_mask_ratio, ratio)), None)
 
     @property
     def generated_placement(self) -> Placement | None:

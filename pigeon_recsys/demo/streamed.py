@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pictures import decode_picture
+from pigeon_recsys.demo.slot_file import FEATURE_REPO, IMAGES
 from pigeon_recsys.errors import PigeonError
 from pigeon_recsys.generation.image_names import picture_name
 from pigeon_recsys.history.from_interactions import event_of
@@ -36,7 +37,6 @@ NUM_PARTITIONS = 4
 BATCH = 1000  # events a transaction
 IDLE_S = 3.0  # a worker ends when nothing has come for so long
 ON_REQUEST_ONLY = 10**9  # likes; every user of the demo has enough for an image by any other number
-FEATURE_REPO, IMAGES = "feature_repo", "images"  # folders
 
 
 @dataclass(frozen=True, slots=True)

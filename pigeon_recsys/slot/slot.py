@@ -1,189 +1,194 @@
 """The generation slot: one request in, one slate out, read from top to bottom.
 
-    history -> candidates -> an image made for this user -> scores -> blend
+    history -> candidates -> ranking -> pictures -> blend
 
-Every stage is a port or a pure function. Whatever goes wrong with the image, the catalog
-slate goes out: only this file degrades, and it says why.
+Every stage is a port or a pure function. Whatever goes wrong, and whenever the time is up, the
+caller's own slate goes out: only this file degrades, and it says why.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-import numpy as np
-
-from pigeon_recsys.errors import GenerationError, StoreError, UnknownItem, UnknownUser
+from pigeon_recsys.deadline import Deadline
+from pigeon_recsys.errors import PigeonError
+from pigeon_recsys.generation.ladder import Ladder
 from pigeon_recsys.hashed_ids import without_user
-from pigeon_recsys.ports import (
-    HistorySource,
-    ImageEmbedder,
-    ImageGenerator,
-    ItemCatalog,
-    ItemIndex,
-    Ranker,
-)
-from pigeon_recsys.ranking.blend import BlendConstraints, blend
+from pigeon_recsys.ranking.blend import blend
+from pigeon_recsys.ranking.blend_input import BlendRequest, Candidates
+from pigeon_recsys.ranking.constraints import BlendConstraints
+from pigeon_recsys.ranking.scoring import Scorer
 from pigeon_recsys.records import (
+    GeneratedItem,
     Generation,
-    GenerationTask,
-    History,
-    Placement,
-    RankItem,
-    Reference,
     ScoredItem,
     Slate,
     SlotRequest,
-    Vectors,
 )
-from pigeon_recsys.retrieval.candidates import retrieve_candidates
-from pigeon_recsys.retrieval.history_selection import SelectionSettings
-from pigeon_recsys.retrieval.task import gather_task
+from pigeon_recsys.slot.decision import decision_of, versions_of
+from pigeon_recsys.slot.draft import Draft
+from pigeon_recsys.slot.parts import SlotParts
+from pigeon_recsys.slot.request import check_request
+from pigeon_recsys.slot.settings import SlotSettings
+from pigeon_recsys.slot.stages import NoSlot, Stages
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_USER = "unknown user: cold-start slate, no generated item"
-NO_LIKES = "no liked items: cold-start slate, no generated item"
 
+class Slot:
+    """A feed's slot for generated images; threads may share it. `close` when done."""
 
-@dataclass(frozen=True)
-class SlotSettings:
-    """How the slot composes its stages."""
-
-    history_limit: int = 60  # newest interactions read
-    history_images: int = 5  # liked images shown to the generator
-    num_candidates: int = 100  # retrieved when the request brings none
-    selection: SelectionSettings = field(default_factory=SelectionSettings)
-    constraints: BlendConstraints = field(
-        default_factory=lambda: BlendConstraints(allowed_positions=(1, 2, 3, 4, 5, 6, 7, 8, 9))
-    )
-
-
-@dataclass(frozen=True)
-class GenerationSlot:
-    """A feed's slot for generated images; safe to share between threads when its ports are."""
-
-    histories: HistorySource
-    catalog: ItemCatalog
-    embedder: ImageEmbedder
-    index: ItemIndex
-    generator: ImageGenerator
-    ranker: Ranker
-    settings: SlotSettings = field(default_factory=SlotSettings)
+    def __init__(
+        self,
+        parts: SlotParts,
+        settings: SlotSettings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` gives the time of day in seconds."""
+        self.parts = parts
+        self.settings = settings or SlotSettings()
+        self._clock = clock
+        self._versions = versions_of(parts)
+        scorer = (
+            None
+            if parts.ranker is None
+            else Scorer(parts.catalog, parts.index, parts.ranker, parts.calibration)
+        )
+        self._ladder = Ladder(
+            parts.generator, parts.keep or self._described, parts.stored, self.settings.ladder
+        )
+        self._stages = Stages(parts, self.settings, self._ladder, scorer)
+        self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="slot")
+        self._free = threading.Semaphore(self.settings.threads)
 
     def fill(self, request: SlotRequest) -> Slate:
-        """Return the user's slate, with a generated item where one was made and merits it."""
-        try:
-            history = self.histories.recent(request.user_id, self.settings.history_limit)
-        except UnknownUser:
-            return self._cold_start(request, UNKNOWN_USER)
-        if history.is_stale:
-            logger.warning(
-                "the history for request %s is stale: written at %s ms",
-                request.request_id,
-                history.written_ms,
-            )
-        if not history.liked:
-            return self._cold_start(request, NO_LIKES)
-        candidates = self._ranked_candidates(request, history)
-        generation, failure = self._generate_or_none(request, history, candidates)
-        generated = self._score_generated(history, generation)
-        blended = blend(
-            candidates, generated, size=request.slate_size, constraints=self.settings.constraints
-        )
-        return Slate(
-            request_id=request.request_id,
-            user_id=request.user_id,
-            placements=blended.placements,
-            reason=failure or blended.reason,
-            generation=generation,
-        )
+        """Return the user's slate, with a generated item where there is one that merits it.
 
-    def _ranked_candidates(self, request: SlotRequest, history: History) -> list[ScoredItem]:
-        """Return the request's candidates, or items like its reference, with ranker scores.
-
-        Without candidates and reference, the user's taste retrieves them.
+        In time, and whatever happens inside: then it is the caller's own slate, and `reason` says
+        why. Raises `RequestError` alone, for a request that cannot be ranked.
         """
-        candidates = list(request.candidates) or retrieve_candidates(
-            self.index,
-            self.catalog,
-            history.liked,
-            self.settings.num_candidates,
-            asked=self._asked_vector(request),
+        started = time.perf_counter()
+        check_request(request, self.settings.max_candidates)
+        allowed_ms = (
+            self.settings.deadline_ms if request.deadline_ms is None else request.deadline_ms
         )
-        item_ids = [candidate.item_id for candidate in candidates]
-        vectors = self.index.vectors(item_ids)
-        items = [
-            RankItem(item_id, vector, self.catalog.item(item_id).attributes)
-            for item_id, vector in zip(item_ids, vectors, strict=True)
-        ]
-        return _scored(item_ids, self.ranker.score(history, items))
+        draft = Draft(
+            request=request,
+            constraints=self._constraints(request),
+            deadline=Deadline.after(allowed_ms),
+            at_ms=round(self._clock() * 1000),
+        )
+        slate = self._in_time(draft)
+        if self.parts.recent is not None:
+            self.parts.recent.add(draft, slate)
+        self._log(draft, slate, allowed_ms, (time.perf_counter() - started) * 1000)
+        return slate
 
-    def _asked_vector(self, request: SlotRequest) -> Vectors | None:
-        """Return the vector of the request's reference, none if it names no indexed item."""
-        if request.reference is None or request.reference.item_id is None:
-            return None
-        try:
-            vector: Vectors = self.index.vectors([request.reference.item_id])[0]
-        except UnknownItem:
-            return None
-        return vector
+    def close(self) -> None:
+        """Stop what is still at work; nothing is waited for."""
+        self._ladder.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _generate_or_none(
-        self, request: SlotRequest, history: History, candidates: Sequence[ScoredItem]
-    ) -> tuple[Generation | None, str]:
-        """Return an image made for this user, or none and the reason."""
+    def __enter__(self) -> "Slot":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _constraints(self, request: SlotRequest) -> BlendConstraints:
+        """Return what holds for the slate; items that the slot retrieved have no order to keep."""
+        constraints = self.settings.blending.for_surface(request.surface)
+        return constraints if request.candidates else replace(constraints, order="by_score")
+
+    def _in_time(self, draft: Draft) -> Slate:
+        """Make the slate in a thread that need not be waited for; without a limit, in this one."""
+        if (why_not := self._switched_off(draft)) is not None:
+            return self._own_slate(draft, why_not)
+        left_s = draft.deadline.left_s()
+        if left_s is None:
+            return self._guarded(draft)
+        if left_s == 0:
+            return self._own_slate(draft, "the deadline was over before the work began")
+        if not self._free.acquire(blocking=False):
+            return self._own_slate(draft, f"all {self.settings.threads} threads are busy")
         try:
-            task = self._task(request, history, candidates)
-            return self.generator.generate([task])[0], ""
-        except (GenerationError, StoreError, UnknownItem) as exc:
+            future = self._threads.submit(self._guarded, draft)
+        except RuntimeError:
+            self._free.release()
+            return self._own_slate(draft, "the slot is closed")
+        future.add_done_callback(lambda _: self._free.release())
+        try:
+            return future.result(left_s)
+        except TimeoutError:
+            return self._own_slate(draft, f"the deadline passed: {draft.stage} took too long")
+
+    def _switched_off(self, draft: Draft) -> str | None:
+        """Return why this slate has no slot, before anything is read; None if it may have one."""
+        if draft.constraints.switch != "on":
+            return f"no generated item: {draft.constraints.switch}"
+        test = self.settings.test
+        if test is not None:
+            draft.experiment = test.experiment.salt
+            draft.bucket = test.experiment.bucket(draft.request.user_id)
+            if draft.bucket in test.without_slot:
+                return f"no generated item: the user is in bucket {draft.bucket}"
+        return None
+
+    def _guarded(self, draft: Draft) -> Slate:
+        request = draft.request
+        try:
+            return self._stages.complete(draft)
+        except NoSlot as why:
+            return self._own_slate(draft, str(why))
+        except PigeonError as exc:
             told = without_user(exc, request.user_id)
-            logger.warning("no image for request %s: %s", request.request_id, told)
-            return None, f"no generated item: {exc}"
+            logger.warning("request %s: %s failed: %s", request.request_id, draft.stage, told)
+            return self._own_slate(draft, f"no generated item: {exc}")
+        except Exception as exc:
+            logger.exception("request %s: %s failed", request.request_id, draft.stage)
+            return self._own_slate(
+                draft, f"no generated item: {draft.stage} failed with {type(exc).__name__}"
+            )
 
-    def _task(
-        self, request: SlotRequest, history: History, candidates: Sequence[ScoredItem]
-    ) -> GenerationTask:
-        """Gather the pictures the generator needs; without a reference the best candidate is it."""
-        reference = request.reference or self._reference_of(candidates)
-        return gather_task(
-            self.catalog,
-            self.index,
-            history,
-            reference,
-            request.seed,
-            num_images=self.settings.history_images,
-            selection=self.settings.selection,
+    def _log(self, draft: Draft, slate: Slate, allowed_ms: float | None, total_ms: float) -> None:
+        """Log the decision; a log that fails costs the caller nothing."""
+        if self.parts.log is None:
+            return
+        try:
+            decision = decision_of(draft, slate, self._versions, allowed_ms, total_ms)
+            self.parts.log.write([decision])
+        except Exception:
+            logger.exception("request %s: its decision is not logged", slate.request_id)
+
+    def _own_slate(self, draft: Draft, reason: str) -> Slate:
+        """Return the caller's slate, or popular items where the request brings none."""
+        request = draft.request
+        items = draft.items or request.candidates or self._popular(request.slate_size)
+        own = blend(
+            Candidates(items),
+            [],
+            BlendRequest(request.user_id, request.request_id, request.slate_size),
+            replace(draft.constraints, order="as_given"),
         )
+        return Slate(request.request_id, request.user_id, own.placements, reason)
 
-    def _reference_of(self, candidates: Sequence[ScoredItem]) -> Reference:
-        if not candidates:
-            raise GenerationError("there is no candidate to take as the reference")
-        best = max(candidates, key=lambda candidate: candidate.score)
-        return Reference(best.item_id, self.catalog.item(best.item_id).instruction)
+    def _popular(self, count: int) -> tuple[ScoredItem, ...]:
+        try:
+            return tuple(self.parts.catalog.popular(count))
+        except Exception:
+            logger.exception("the catalog does not tell what is popular")
+            return ()
 
-    def _score_generated(self, history: History, generation: Generation | None) -> list[ScoredItem]:
-        """Return the generated item scored like any other, by what its picture shows."""
-        if generation is None:
-            return []
-        reference_id = generation.provenance.reference.item_id
-        attributes = {} if reference_id is None else self.catalog.item(reference_id).attributes
-        vector = self.embedder.embed([generation.pixels])[0]
-        item = RankItem(generation.item_id, vector, attributes, is_generated=True)
-        return _scored([generation.item_id], self.ranker.score(history, [item]))
-
-    def _cold_start(self, request: SlotRequest, reason: str) -> Slate:
-        """Return the caller's own order, or popular items, for a user nothing is known of."""
-        items = list(request.candidates) or self.catalog.popular(request.slate_size)
-        best = sorted(items, key=lambda item: -item.score)[: request.slate_size]
-        placements = tuple(
-            Placement(position, item.item_id, item.score, is_generated=False)
-            for position, item in enumerate(best)
+    def _described(self, generation: Generation, _: int = 0) -> GeneratedItem:
+        """Return what was made as an item that is in no store."""
+        return GeneratedItem(
+            item_id=generation.item_id,
+            image="",
+            embedding=self.parts.embedder.embed([generation.pixels])[0],
+            job_key="",
+            reason="request",
+            provenance=generation.provenance,
         )
-        return Slate(request.request_id, request.user_id, placements, reason)
-
-
-def _scored(item_ids: Sequence[str], scores: Vectors) -> list[ScoredItem]:
-    return [
-        ScoredItem(item_id, score)
-        for item_id, score in zip(item_ids, np.asarray(scores).tolist(), strict=True)
-    ]

@@ -123,7 +123,8 @@ def make_slate(user_id: str, generation: Generation | None, position: int | None
         reason = "generated item scored below the slate: 0.31 < 0.52"
     else:
         reason = f"generated item at position {position + 1} of 10"
-    return Slate(f"request-{user_id}", user_id, tuple(placements), reason, generation)
+    slate = Slate(f"request-{user_id}", user_id, tuple(placements), reason)
+    return replace(slate, generation=generation)
 
 
 def make_story(user_id: str, seed: int, position: int | None, reference: Reference) -> UserStory:

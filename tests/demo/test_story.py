@@ -49,14 +49,8 @@ def test_without_a_generation_the_story_shows_what_was_liked(catalog, slate_of):
     story = tell_story(slate_of("user-new", None, None), catalog, liked=["sticker-4"])
     assert [item.item_id for item in story.history] == ["sticker-4"]
     assert story.reference is None
-    assert story.chosen is None
     assert story.generated_placement is None
     assert not story.masks
-
-
-def test_the_chosen_image_is_the_one_at_the_ratio_of_the_provenance(catalog, slate_of, generation):
-    story = tell_story(slate_of("user-0042", generation, 2), catalog)
-    assert story.chosen is generation.sweep[4]
 
 
 def test_an_item_the_catalog_lacks_is_an_error(catalog, slate_of):

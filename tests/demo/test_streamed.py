@@ -7,7 +7,8 @@ import pytest
 from kafka_broker.cluster import Cluster
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
-from pigeon_recsys.demo.streamed import FEATURE_REPO, DemoStream
+from pigeon_recsys.demo.slot_file import FEATURE_REPO
+from pigeon_recsys.demo.streamed import DemoStream
 from pigeon_recsys.errors import PigeonError
 from pigeon_recsys.records import Reference
 from pigeon_recsys.wiring import SHIPPED_WEIGHTS, build_artifacts, history_store_type

@@ -1,0 +1,1 @@
+"""The generation slot: one request in, one slate out, in time."""
