@@ -1,0 +1,1 @@
+"""The viewer: a feed as a person would see it and, beside it, why."""

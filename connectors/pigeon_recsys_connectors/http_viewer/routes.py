@@ -1,0 +1,111 @@
+"""The viewer's routes, for an application that is to show it.
+
+    make_app(service, settings, pages=[viewer_router])
+
+    GET  /                      users and slates of late, and a form
+    POST /                      the form: makes a slate and answers with its page
+    GET  /users/{id}            a user: slates, history, generated items
+    GET  /slates/{request_id}   a feed and, beside it, why
+    GET  /items/{id}            a generated item, or one of the catalog
+
+The viewer shows personal data, so it is mounted only where the settings ask for it. Slates are
+known to the process that made them, the newest of them only.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from pigeon_recsys.errors import PigeonError, StoreError
+from pigeon_recsys.service.slot_service import SlotService
+from pigeon_recsys.slot.request import MAX_ID_CHARS
+from pigeon_recsys_connectors.http_service.access import Access
+from pigeon_recsys_connectors.http_viewer.access import Refused, check_key, check_origin
+from pigeon_recsys_connectors.http_viewer.rendering import Renderer
+from pigeon_recsys_connectors.http_viewer.slate_form import MAX_BODY
+from pigeon_recsys_connectors.http_viewer.views import Page, Views
+
+logger = logging.getLogger(__name__)
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def viewer_router(service: SlotService, access: Access, prefix: str = "") -> APIRouter:
+    """Return the viewer under a prefix; a key needs the scope `viewer`.
+
+    Raises `SettingsError` where the slot keeps no slates to show.
+    """
+    views, renderer = Views(service), Renderer()
+    router = APIRouter(prefix=prefix, include_in_schema=False)
+
+    def answer(request: Request, view: Callable[[], Page]) -> Response:
+        root = request.scope.get("root_path", "") + prefix
+        try:
+            check_key(request.headers, access)
+            return renderer.answer(view(), root)
+        except Refused as refused:
+            return renderer.refusal(refused, root)
+        except PigeonError as exc:
+            return renderer.refusal(_failed(exc), root)
+
+    @router.get("/")
+    def home(request: Request) -> Response:
+        return answer(request, views.home)
+
+    @router.post("/")
+    async def make(request: Request) -> Response:
+        body = await _read(request)
+        return await run_in_threadpool(answer, request, partial(_sent, views, request, body))
+
+    @router.get("/users/{user_id:path}")
+    def user(request: Request, user_id: str) -> Response:
+        return answer(request, partial(_of_id, views.user, user_id))
+
+    @router.get("/slates/{request_id:path}")
+    def slate(request: Request, request_id: str) -> Response:
+        return answer(request, partial(_of_id, views.slate, request_id))
+
+    @router.get("/items/{item_id:path}")
+    def item(request: Request, item_id: str) -> Response:
+        return answer(request, partial(_of_id, views.item, item_id))
+
+    return router
+
+
+def _of_id(view: Callable[[str], Page], value: str) -> Page:
+    """Return the page of an id. Raises `Refused` for one that nothing can have."""
+    if not 1 <= len(value) <= MAX_ID_CHARS:
+        text = f"An id has 1 to {MAX_ID_CHARS} characters, this one has {len(value)}."
+        raise Refused(404, "There is no such page", text)
+    return view(value)
+
+
+def _sent(views: Views, request: Request, body: bytes | None) -> Page:
+    """Return the page that answers a form. Raises `Refused` for what no page of ours sends."""
+    check_origin(request.headers)
+    if body is None:
+        text = f"A form has at most {MAX_BODY} bytes."
+        raise Refused(413, "The form is too long", text)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise Refused(415, "Not a form", f"Send {FORM}.")
+    return views.make(body)
+
+
+async def _read(request: Request) -> bytes | None:
+    """Return the body, None for one that is too long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return body
+
+
+def _failed(exc: PigeonError) -> Refused:
+    logger.warning("a page of the viewer failed with %s", type(exc).__name__)
+    if isinstance(exc, StoreError):
+        return Refused(503, "A store does not answer", str(exc))
+    return Refused(500, "This page failed", str(exc))

@@ -1,0 +1,130 @@
+"""The integrations of docs/integrate.md, run as they are written, on a small demo."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kafka_broker.cluster import Cluster
+from pigeon_recsys.cli import main
+from pigeon_recsys.datasets.folder import DatasetFolder
+from pigeon_recsys.datasets.world import generate_world
+from pigeon_recsys.wiring import SHIPPED_WEIGHTS
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "integrate.md").read_text()
+USER, FIRST, SECOND = "w7-u00000", "w7-000895", "w7-000998"  # as the page names them
+READY_WITHIN_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with `out/demo` in it, as `make demo` leaves it, of a smaller world."""
+    folder = tmp_path_factory.mktemp("integrate")
+    world = folder / "out" / "demo" / "data"
+    generate_world(world, num_items=150, num_users=60, seed=7, size=72)
+    arguments = ["--data", str(world), "--weights", str(SHIPPED_WEIGHTS), "--users", "2"]
+    assert main(["demo", "--out", str(folder / "out" / "demo"), *arguments]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def names(folder: Path) -> dict[str, str]:
+    """Return a user of the small world and two items, for those that the page names."""
+    dataset = DatasetFolder.open(folder / "out" / "demo" / "data")
+    return {USER: dataset.user_ids[0], FIRST: dataset.item_ids[0], SECOND: dataset.item_ids[1]}
+
+
+def block(section: str, language: str, names: dict[str, str]) -> str:
+    """Return the code of a section, with names of this world."""
+    text = PAGE.split(f"## {section}")[1]
+    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    code = found.group(1)
+    for written, ours in names.items():
+        code = code.replace(written, ours)
+    return code
+
+
+def shell(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    bins = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": bins, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+    return subprocess.run(
+        ["bash", "-ec", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.slow
+def test_in_process(
+    folder: Path,
+    names: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    ranking = [(names[FIRST], 3.0), (names[SECOND], 2.0), ("never-heard-of", 1.0)]
+    code = block("1. At the end of your ranker, in process", "python", names)
+    exec(compile(code, "integrate.md", "exec"), {"your_ranking": ranking})
+    printed = capsys.readouterr().out
+    places = [line.split() for line in printed.splitlines()[:-1]]
+    catalog = [item_id for _, item_id, is_generated in places if is_generated == "False"]
+    assert catalog == [item_id for item_id, _ in ranking]
+    assert re.search(r"^(fresh|few_steps|redraw|stored) - generated item gen-", printed, re.M)
+
+
+@pytest.fixture
+def served(folder: Path, names: dict[str, str]) -> Iterator[str]:
+    """Serve with the page's first command and yield its second, for the port that was free."""
+    serve, _, curl = block("2. Over HTTP, from any language", "bash", names).partition("&\n")
+    command = serve.replace("8080", "0").split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pigeon_recsys.cli", *command[1:]],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("serving at ").strip()
+    until = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=5)
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield curl.replace("http://127.0.0.1:8080", url)
+    process.terminate()
+    process.wait(30)
+    process.stdout.close()
+
+
+@pytest.mark.slow
+def test_over_http(folder: Path, names: dict[str, str], served: str) -> None:
+    done = shell(served, folder)
+    slate = json.loads(done.stdout)
+    catalog = [place["item_id"] for place in slate["placements"] if not place["is_generated"]]
+    assert catalog == [names[FIRST], names[SECOND]]
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_through_kafka(folder: Path, names: dict[str, str], kafka: Cluster) -> None:
+    code = block("3. Through Kafka alone", "bash", names)
+    done = shell(code, folder, KAFKA=kafka.bootstrap)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"[1-9]\d* images published", done.stdout)
+    assert list((folder / "images").rglob("*.png"))
