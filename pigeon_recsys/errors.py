@@ -180,3 +180,10 @@ class GeneratorBusy(GenerationError):
 
 class RankingError(PigeonError):
     """Candidates could not be scored or blended."""
+
+
+def public_text(error: PigeonError) -> str:
+    """Return what somebody outside may read of an error: of a store's, no address and no path."""
+    if isinstance(error, StoreError | ArtifactError | LogError):
+        return f"{type(error).__name__}, which the log explains"
+    return str(error)

@@ -23,8 +23,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from pigeon_recsys.deadline import Deadline
-from pigeon_recsys.errors import GenerationError, PigeonError, SettingsError
+from pigeon_recsys.errors import GenerationError, PigeonError, SettingsError, public_text
 from pigeon_recsys.generation.user_items import NUM_NEWEST
+from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.ports import GeneratedItemStore, ImageGenerator, LadderedGenerator
 from pigeon_recsys.records import GeneratedItem, Generation, GenerationTask, Reference
 
@@ -95,7 +96,7 @@ class Found:
     @property
     def reason(self) -> str:
         """Why higher rungs were left out, as one line."""
-        return "; ".join(f"{rung}: {why}" for rung, why in self.passed.items())
+        return "; ".join(f"{rung}: {why.rstrip('.')}" for rung, why in self.passed.items())
 
 
 class Ladder:
@@ -131,7 +132,9 @@ class Ladder:
                     item, generation = self._made_in_time(rung, task, deadline)
                     return Found(rung, (item,), generation, passed)
             except PigeonError as exc:
-                passed[rung] = str(exc)
+                if (told := public_text(exc)) != str(exc):
+                    logger.warning("rung %s: %s", rung, without_user(exc, user_id))
+                passed[rung] = told
         return Found(Rung.CATALOG, passed=passed)
 
     def close(self) -> None:

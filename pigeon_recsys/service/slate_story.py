@@ -134,7 +134,7 @@ def tell_slate(
     return SlateStory(
         draft=draft,
         slate=slate,
-        is_whole=draft.blended is not None and slate.placements is draft.blended.placements,
+        is_whole=draft.became(slate),
         feed=tuple(_tiles(draft, slate, pictures)),
         history=_history(draft, generation, pictures),
         masks={mask.item_id: mask for mask in generation.history_masks} if generation else {},

@@ -53,7 +53,7 @@ def decision_of(
 ) -> Decision:
     """Return what to log of a slate; of one that was given up, what is known of it."""
     request = draft.request
-    is_whole = draft.blended is not None and slate.placements is draft.blended.placements
+    is_whole = draft.became(slate)
     choice = draft.choice if is_whole else None
     items = draft.items or request.candidates
     ranked = draft.ranked if is_whole else None

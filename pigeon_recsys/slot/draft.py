@@ -15,7 +15,7 @@ from pigeon_recsys.ranking.blend import Blend
 from pigeon_recsys.ranking.constraints import BlendConstraints
 from pigeon_recsys.ranking.exploration import SlotChoice
 from pigeon_recsys.ranking.scoring import Ranked
-from pigeon_recsys.records import History, ScoredItem, SlotRequest
+from pigeon_recsys.records import History, ScoredItem, Slate, SlotRequest
 
 
 @dataclass
@@ -37,6 +37,10 @@ class Draft:
     context: dict[str, float] = field(default_factory=dict)  # what the policy saw
     choice: SlotChoice | None = None  # None: nothing was left to choose
     blended: Blend | None = None
+
+    def became(self, slate: Slate) -> bool:
+        """Say whether a slate is what the last stage made, and not one given in its place."""
+        return self.blended is not None and slate.placements is self.blended.placements
 
     @contextmanager
     def doing(self, stage: str) -> Iterator[None]:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pigeon_recsys.deadline import Deadline
-from pigeon_recsys.errors import PigeonError
+from pigeon_recsys.errors import PigeonError, public_text
 from pigeon_recsys.generation.ladder import Ladder
 from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.ranking.blend import blend
@@ -146,7 +146,7 @@ class Slot:
         except PigeonError as exc:
             told = without_user(exc, request.user_id)
             logger.warning("request %s: %s failed: %s", request.request_id, draft.stage, told)
-            return self._own_slate(draft, f"no generated item: {exc}")
+            return self._own_slate(draft, f"no generated item: {public_text(exc)}")
         except Exception as exc:
             logger.exception("request %s: %s failed", request.request_id, draft.stage)
             return self._own_slate(

@@ -118,7 +118,7 @@ def test_a_failed_generation_leaves_the_catalog_slate(slot: Slot, request_of: Ma
 def test_an_unknown_reference_leaves_the_catalog_slate(slot: Slot, request_of: MakeRequest) -> None:
     slate = slot.fill(request_of("ada", reference=Reference("item-99")))
     assert slate.reason == (
-        "no generated item: fresh: the index holds no item 'item-99' among its 10 items."
+        "no generated item: fresh: the index holds no item 'item-99' among its 10 items"
     )
     assert len(slate.placements) == 5
 
