@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LONGEST_WAIT_S = 1e6  # beyond some years a wait cannot be told to the system
 Clock = Callable[[], float]  # seconds, never going back
 
 
@@ -26,7 +27,8 @@ class Deadline:
         """Return the seconds left, less a reserve, as waits take them: None without a limit."""
         if math.isinf(self.ends_s):
             return None
-        return max(0.0, self.ends_s - self.clock() - reserve_ms / 1000)
+        left_s = self.ends_s - self.clock() - reserve_ms / 1000
+        return min(LONGEST_WAIT_S, max(0.0, left_s))
 
     def allows(self, milliseconds: float, reserve_ms: float = 0.0) -> bool:
         """Say whether something that takes so long would end in time."""

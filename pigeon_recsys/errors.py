@@ -183,7 +183,7 @@ class RankingError(PigeonError):
 
 
 def public_text(error: PigeonError) -> str:
-    """Return what somebody outside may read of an error: of a store's, no address and no path."""
-    if isinstance(error, StoreError | ArtifactError | LogError):
+    """Return what somebody outside may read of an error: no address and no path."""
+    if isinstance(error, StoreError | ArtifactError | LogError | DatasetError):
         return f"{type(error).__name__}, which the log explains"
     return str(error)

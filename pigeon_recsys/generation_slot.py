@@ -12,6 +12,12 @@ class GenerationSlot(Slot):
         slate = slot.fill(SlotRequest("request-1", "ada", candidates=ranked))
     """
 
+    def close(self) -> None:
+        """Stop what is at work, and write the decisions that wait to be logged."""
+        super().close()
+        if self.parts.log is not None:
+            self.parts.log.close()
+
     @classmethod
     def from_settings(cls, path: Path | str) -> "GenerationSlot":
         """Return the slot that a settings file describes (`docs/integrate.md`).

@@ -16,7 +16,9 @@ NUM_KEY_BYTES = 32
 
 def hashed(user_id: str) -> str:
     """Return the word that stands for a user in logs: HMAC-SHA256, cut short."""
-    return hmac.digest(_key(), user_id.encode(), "sha256").hex()[:NUM_DIGITS]
+    return hmac.digest(_key(), user_id.encode("utf-8", "surrogatepass"), "sha256").hex()[
+        :NUM_DIGITS
+    ]
 
 
 def without_user(text: object, user_id: str) -> str:

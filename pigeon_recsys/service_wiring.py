@@ -39,7 +39,7 @@ def slot_service(file: "SlotFile", tell: "Tell") -> SlotService:
     service = ServiceParts(
         items=items,
         images=images,
-        generations=_generations(parts, images, items, writer),
+        generations=_generations(file, parts, images, items, writer),
         feedback=None if parts.log is None else Feedback(parts.log),
         erasure=_erasure(file, parts, images, items, writer),
         closes=() if writer is None else (writer.close,),
@@ -48,6 +48,7 @@ def slot_service(file: "SlotFile", tell: "Tell") -> SlotService:
 
 
 def _generations(
+    file: "SlotFile",
     parts: SlotParts,
     images: "ImageStore | None",
     items: "GeneratedItemStore | None",
@@ -57,9 +58,17 @@ def _generations(
     if parts.generator is None or images is None or items is None:
         return None
     codecs = Codecs()
-    planner = Planner(parts.histories, parts.catalog, parts.index, parts.generator.version)
+    planner = Planner(
+        parts.histories,
+        parts.catalog,
+        parts.index,
+        parts.generator.version,
+        selection=file.slot.selection,
+    )
     tickets = Tickets(images, codecs.items)
-    stage = Stage(parts.catalog, parts.embedder, parts.index, images, items, codecs.items)
+    stage = Stage(
+        parts.catalog, parts.embedder, parts.index, images, items, codecs.items, parts.safety
+    )
     making: Making = (
         PoolMaking([ItemMaker(parts.generator, stage)], tickets, CAPACITY)
         if writer is None

@@ -47,7 +47,12 @@ class StoreFile(_Strict):
 
     kind: str = "feast"
     path: str
-    max_age_s: float | None = None  # of histories: older ones are told of in the log
+
+
+class HistoriesFile(StoreFile):
+    """The store of histories."""
+
+    max_age_s: float | None = None  # older ones are told of in the log
 
 
 class ImagesFile(_Strict):
@@ -129,7 +134,7 @@ class File(_Strict):
 
     catalog: str
     artifacts: str
-    histories: StoreFile
+    histories: HistoriesFile
     items: StoreFile | None = None
     images: ImagesFile | None = None
     generator: GeneratorFile | None = None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         GeneratedItemStore,
         ImageStore,
         ItemCatalog,
+        SafetyClassifier,
         SlateLog,
     )
     from pigeon_recsys.ranking.calibration import Calibration
@@ -110,10 +111,11 @@ def slot_parts(file: "SlotFile") -> SlotParts:
     artifacts = file.place(parts.artifacts)
     embedder, index = load_retrieval(artifacts)
     ranker = OnnxRanker.load(artifacts / RANKER_FILE, index)
-    items, images = _item_store(file), image_store(file)
+    items, images, safety = _item_store(file), image_store(file), _safety(file)
     catalog: ItemCatalog = DatasetFolder.open(file.place(parts.catalog))
     if items is not None and images is not None:
         catalog = CatalogWithGenerated(catalog, items, images)
+    generator = _generator(file, embedder, index)
     histories = connector("history_stores", parts.histories.kind).open(
         file.place(parts.histories.path), max_age_s=parts.histories.max_age_s
     )
@@ -123,9 +125,10 @@ def slot_parts(file: "SlotFile") -> SlotParts:
         embedder=embedder,
         index=index,
         ranker=ranker,
-        generator=_generator(file, embedder, index),
+        generator=generator,
         stored=items,
-        keep=_keep(file, embedder, index, images, items),
+        keep=_keep(embedder, index, images, items, safety, generator),
+        safety=safety,
         calibration=_calibration(file),
         beliefs=_beliefs(file),
         recent=RecentSlates(parts.recent_slates) if parts.recent_slates else None,
@@ -159,21 +162,28 @@ def _generator(
     return LadderedPigeon(_pigeon(weights, embedder, index, settings))
 
 
+def _safety(file: "SlotFile") -> "SafetyClassifier | None":
+    told = file.parts.generator
+    if told is None or told.safety is None:
+        return None
+    classifier: SafetyClassifier = connector("safety_classifiers", told.safety)()
+    return classifier
+
+
 def _keep(
-    file: "SlotFile",
     embedder: "OnnxEmbedder",
     index: "FaissIndex",
     images: "ImageStore | None",
     items: "GeneratedItemStore | None",
+    safety: "SafetyClassifier | None",
+    generator: "LadderedPigeon | None",
 ) -> "Keep | None":
     """Return what stores the pictures made for slates, None where there are no stores."""
     from pigeon_recsys.generation.keeping import PictureKeeper, keeps_for_slates
 
-    told = file.parts.generator
-    if told is None or images is None or items is None:
+    if generator is None or images is None or items is None:
         return None
-    safety = connector("safety_classifiers", told.safety)() if told.safety else None
-    return keeps_for_slates(PictureKeeper(embedder, index, images, safety), items)
+    return keeps_for_slates(PictureKeeper(embedder, index, images, safety), items, generator.forget)
 
 
 def _calibration(file: "SlotFile") -> "Calibration | None":

@@ -67,7 +67,13 @@ def run_serve(args: argparse.Namespace) -> dict[str, Any]:
     if args.settings is None:
         raise SettingsError("--settings is missing. Name the file that describes the slot.")
     given = {name: getattr(args, name) for name in ("host", "port", "workers")}
-    section = dict(read_slot_file(args.settings).parts.http)
+    parts = read_slot_file(args.settings).parts
+    section = dict(parts.http)
+    if section.get("viewer") is True and not parts.recent_slates:
+        raise SettingsError(
+            f"{args.settings}: http.viewer shows slates, and recent_slates is 0, so none are kept. "
+            "Set recent_slates to 200, say."
+        )
     section |= {name: value for name, value in given.items() if value is not None}
     serve = connector("servers", FRAMEWORK)
     result: dict[str, Any] = serve(

@@ -99,7 +99,7 @@ class DatasetFolder:
         try:
             return self.rows[item_id]
         except KeyError:
-            raise UnknownItem(item_id, where=str(self.path), num_known=len(self.rows)) from None
+            raise UnknownItem(item_id, where="the catalog", num_known=len(self.rows)) from None
 
     @cached_property
     def _histories(self) -> dict[str, History]:

@@ -58,14 +58,18 @@ class PictureKeeper:
 
 
 def keeps_for_slates(
-    keeper: PictureKeeper, items: GeneratedItemStore
+    keeper: PictureKeeper, items: GeneratedItemStore, forget: Callable[[str], object]
 ) -> Callable[[Generation, int], GeneratedItem]:
-    """Return what keeps the pictures that slates ask for, and puts them among their users'."""
+    """Return what keeps the pictures that slates ask for, and puts them among their users'.
+
+    A user who was erased since is forgotten once more: what the picture was made of is cached.
+    """
 
     def keep(made: Generation, begun_ms: int) -> GeneratedItem:
         item = keeper.keep(made, _key(made), REASON)
         if items.put([item], begun_ms=begun_ms):
             keeper.images.delete(picture_name(made.provenance.content_hash))
+            forget(made.provenance.user_id)
             raise GenerationError("the user was erased before the picture was ready.")
         return item
 

@@ -15,12 +15,12 @@ What a rung given up makes after all is kept for the next request, so no work is
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from pigeon_recsys.deadline import Deadline
 from pigeon_recsys.errors import GenerationError, PigeonError, SettingsError, public_text
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 Keep = Callable[[Generation, int], GeneratedItem]
 GatherTask = Callable[[], GenerationTask]
 
+FORGIVING = 0.02  # of a slow picture's mark, at each request that it kept from trying
 NEWEST_WEIGHT = 0.2  # of the last picture in how long the next is expected to take
 
 
@@ -116,12 +117,22 @@ class Ladder:
         self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="generation")
         self._free = threading.Semaphore(self.settings.workers)
         self._expected_ms = {**EXPECTED_MS, **self.settings.expected_ms}
+        self._first_ms = dict(self._expected_ms)
         self._rungs = [rung for rung in self.settings.rungs if self._has(rung)]
 
     def best(
-        self, user_id: str, asked: Reference | None, gather: GatherTask, deadline: Deadline
+        self,
+        user_id: str,
+        asked: Reference | None,
+        gather: GatherTask,
+        deadline: Deadline,
+        begun_ms: int,
     ) -> Found:
-        """Return what the highest rung in reach offers; `gather` is called if one is made."""
+        """Return what the highest rung in reach offers; `gather` is called if one is made.
+
+        The request began at `begun_ms`, before the history was read: what is made of the history
+        of a user who is erased since is not kept.
+        """
         passed: dict[Rung, str] = {}
         task = _Once(gather)
         for rung in self._rungs:
@@ -129,7 +140,7 @@ class Ladder:
                 if rung is Rung.STORED:
                     return Found(rung, self._of_store(user_id, asked), None, passed)
                 if not task.has_failed:
-                    item, generation = self._made_in_time(rung, task, deadline)
+                    item, generation = self._made_in_time(rung, task, deadline, begun_ms)
                     return Found(rung, (item,), generation, passed)
             except PigeonError as exc:
                 if (told := public_text(exc)) != str(exc):
@@ -160,30 +171,52 @@ class Ladder:
         return tuple(fitting)
 
     def _made_in_time(
-        self, rung: Rung, gather: GatherTask, deadline: Deadline
+        self, rung: Rung, gather: GatherTask, deadline: Deadline, begun_ms: int
     ) -> tuple[GeneratedItem, Generation]:
         reserve_ms, expected_ms = self.settings.reserve_ms, self._expected_ms[rung]
         if not deadline.allows(expected_ms, reserve_ms):
+            self._hope_again(rung)
             left_ms = (deadline.left_s(reserve_ms) or 0.0) * 1000
             raise GenerationError(f"takes {expected_ms:.0f} ms, {left_ms:.0f} ms are left.")
         if not self._free.acquire(blocking=deadline.left_s() is None):
             raise GenerationError(f"all {self.settings.workers} workers are busy.")
         try:
-            future = self._pool.submit(self._make, rung, gather, deadline)
+            future = self._pool.submit(self._make_and_free, rung, gather, deadline, begun_ms)
         except RuntimeError as exc:
             self._free.release()
             raise GenerationError("the slot is closed.") from exc
-        future.add_done_callback(lambda _: self._free.release())
+        future.add_done_callback(self._free_if_cancelled)
         try:
             return future.result(deadline.left_s(reserve_ms))
+        except CancelledError as exc:
+            raise GenerationError("the slot is closed.") from exc
         except TimeoutError as exc:
             raise GenerationError("did not end in time; what it makes is kept for later.") from exc
 
+    def _hope_again(self, rung: Rung) -> None:
+        """Bring what is expected back towards the first guess, so that one slow picture passes."""
+        expected_ms, first_ms = self._expected_ms[rung], self._first_ms[rung]
+        self._expected_ms[rung] += FORGIVING * (min(expected_ms, first_ms) - expected_ms)
+
+    def _free_if_cancelled(self, future: "Future[Any]") -> None:
+        """Free what a call holds that never began."""
+        if future.cancelled():
+            self._free.release()
+
+    def _make_and_free(
+        self, rung: Rung, gather: GatherTask, deadline: Deadline, begun_ms: int
+    ) -> tuple[GeneratedItem, Generation]:
+        """Make a picture and free the worker before whoever waits for it goes on."""
+        try:
+            return self._make(rung, gather, deadline, begun_ms)
+        finally:
+            self._free.release()
+
     def _make(
-        self, rung: Rung, gather: GatherTask, deadline: Deadline
+        self, rung: Rung, gather: GatherTask, deadline: Deadline, begun_ms: int
     ) -> tuple[GeneratedItem, Generation]:
         """Make a picture and keep it. Raises `PigeonError`, whatever the model raises."""
-        started, begun_ms = deadline.clock(), time.time_ns() // 1_000_000
+        started = deadline.clock()
         try:
             generation = self._generation(rung, gather())
             item = self._keep(generation, begun_ms)

@@ -166,3 +166,7 @@ class _Report:
             told = without_user(exc, self.user_id)
             self.failed[place] = f"{told} Then repeat the erasure with the same time."
             logger.warning("erasing user %s: %s: %s", hashed(self.user_id), place, told)
+        except Exception as exc:
+            told = f"it failed with {type(exc).__name__}."
+            self.failed[place] = f"{told} Then repeat the erasure with the same time."
+            logger.exception("erasing user %s: %s failed", hashed(self.user_id), place)

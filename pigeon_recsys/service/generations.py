@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pigeon_recsys.errors import EventError, GenerationError
+from pigeon_recsys.errors import EventError, PigeonError, public_text
 from pigeon_recsys.generation.image_names import result_name
 from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.ports import ImageStore
@@ -113,8 +113,8 @@ class Tickets:
 
     def fail(self, job: GenerationJob, error: Exception) -> None:
         """Note why there is no picture, without saying for whom."""
-        known = isinstance(error, GenerationError)
-        told = str(error) if known else f"{type(error).__name__}: {error}"
+        logger.warning("ticket %s: %s", job.key, without_user(error, job.user_id))
+        told = public_text(error) if isinstance(error, PigeonError) else type(error).__name__
         self.write(job.key, without_user(told, job.user_id) or type(error).__name__)
 
     def _result(self, key: str) -> GeneratedItem | None:

@@ -178,7 +178,7 @@ class SlotService:
 
     def _generations(self) -> Generations:
         if self.parts.generations is None:
-            raise NotConfigured("making pictures on request", setting="generator or kafka")
+            raise NotConfigured("making pictures on request", setting="generator, items and images")
         return self.parts.generations
 
     def _note_shown(self, news: WasShown) -> None:

@@ -11,6 +11,7 @@ from pigeon_recsys.ports import (
     ItemCatalog,
     ItemIndex,
     Ranker,
+    SafetyClassifier,
     SlateLog,
 )
 from pigeon_recsys.ranking.beliefs import BetaBeliefs
@@ -32,6 +33,7 @@ class SlotParts:
     generator: ImageGenerator | None = None  # None: only stored pictures are shown
     stored: GeneratedItemStore | None = None
     keep: Keep | None = None  # stores what is made for a request
+    safety: SafetyClassifier | None = None  # asked of every picture that is made
     calibration: Calibration | None = None
     beliefs: SlotBeliefs = field(default_factory=lambda: SlotBeliefs(BetaBeliefs(), BetaBeliefs()))
     shown: RecentlyShown = field(default_factory=RecentlyShown)

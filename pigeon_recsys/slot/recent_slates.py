@@ -16,10 +16,21 @@ class RecentSlates:
         self._max_slates = max_slates
         self._slates: OrderedDict[str, tuple[Draft, Slate]] = OrderedDict()
         self._lock = threading.Lock()
+        self._num_forgotten = 0
 
-    def add(self, draft: Draft, slate: Slate) -> None:
-        """Keep a slate; a request that comes again replaces its earlier one."""
+    @property
+    def epoch(self) -> int:
+        """Changes whenever a user is forgotten."""
+        return self._num_forgotten
+
+    def add(self, draft: Draft, slate: Slate, epoch: int) -> None:
+        """Keep a slate; a request that comes again replaces its earlier one.
+
+        One that began in another epoch is left out: its user may have been forgotten since.
+        """
         with self._lock:
+            if epoch != self._num_forgotten:
+                return
             self._slates.pop(slate.request_id, None)
             self._slates[slate.request_id] = draft, slate
             if len(self._slates) > self._max_slates:
@@ -38,6 +49,7 @@ class RecentSlates:
     def forget(self, user_id: str) -> int:
         """Drop a user's slates; return how many they were."""
         with self._lock:
+            self._num_forgotten += 1
             found = [key for key, (_, slate) in self._slates.items() if slate.user_id == user_id]
             for key in found:
                 del self._slates[key]

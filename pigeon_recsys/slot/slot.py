@@ -10,11 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from pigeon_recsys.deadline import Deadline
 from pigeon_recsys.errors import PigeonError, public_text
+from pigeon_recsys.generation.checks import check_safe
 from pigeon_recsys.generation.ladder import Ladder
 from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.ranking.blend import blend
@@ -81,9 +83,11 @@ class Slot:
             deadline=Deadline.after(allowed_ms),
             at_ms=round(self._clock() * 1000),
         )
+        recent = self.parts.recent
+        epoch = 0 if recent is None else recent.epoch
         slate = self._in_time(draft)
-        if self.parts.recent is not None:
-            self.parts.recent.add(draft, slate)
+        if recent is not None:
+            recent.add(draft, slate, epoch)
         self._log(draft, slate, allowed_ms, (time.perf_counter() - started) * 1000)
         return slate
 
@@ -115,13 +119,15 @@ class Slot:
         if not self._free.acquire(blocking=False):
             return self._own_slate(draft, f"all {self.settings.threads} threads are busy")
         try:
-            future = self._threads.submit(self._guarded, draft)
+            future = self._threads.submit(self._guarded_and_free, draft)
         except RuntimeError:
             self._free.release()
             return self._own_slate(draft, "the slot is closed")
-        future.add_done_callback(lambda _: self._free.release())
+        future.add_done_callback(self._free_if_cancelled)
         try:
             return future.result(left_s)
+        except CancelledError:
+            return self._own_slate(draft, "the slot is closed")
         except TimeoutError:
             return self._own_slate(draft, f"the deadline passed: {draft.stage} took too long")
 
@@ -136,6 +142,18 @@ class Slot:
             if draft.bucket in test.without_slot:
                 return f"no generated item: the user is in bucket {draft.bucket}"
         return None
+
+    def _free_if_cancelled(self, future: "Future[Any]") -> None:
+        """Free what a call holds that never began."""
+        if future.cancelled():
+            self._free.release()
+
+    def _guarded_and_free(self, draft: Draft) -> Slate:
+        """Make the slate and free the thread before whoever waits for it goes on."""
+        try:
+            return self._guarded(draft)
+        finally:
+            self._free.release()
 
     def _guarded(self, draft: Draft) -> Slate:
         request = draft.request
@@ -183,7 +201,9 @@ class Slot:
             return ()
 
     def _described(self, generation: Generation, _: int = 0) -> GeneratedItem:
-        """Return what was made as an item that is in no store."""
+        """Return what was made as an item that is in no store. Raises `GenerationError`."""
+        if self.parts.safety is not None:
+            check_safe(generation.pixels, self.parts.safety)
         return GeneratedItem(
             item_id=generation.item_id,
             image="",

@@ -73,7 +73,11 @@ class Stages:
             draft.items = request.candidates or self._retrieved(request, history)
         with draft.doing("pictures"):
             draft.found = self.ladder.best(
-                request.user_id, request.reference, lambda: self._task(draft), draft.deadline
+                request.user_id,
+                request.reference,
+                lambda: self._task(draft),
+                draft.deadline,
+                draft.at_ms,
             )
         with draft.doing("ranking"):
             draft.ranked = self._ranked(draft, draft.found.items)

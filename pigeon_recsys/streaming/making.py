@@ -145,7 +145,7 @@ class ItemMaker:
             return Failed(exc, gpu_s, made=replace(made, sweep=(), history_masks=()))
         except Exception as exc:  # whatever a model may return, it fails this job alone
             logger.exception("what was made for job %s cannot be used", job.key)
-            fault = GenerationError(f"what was made cannot be used: {type(exc).__name__}: {exc}")
+            fault = GenerationError(f"what was made cannot be used: {type(exc).__name__}")
             return Failed(fault, gpu_s)
 
     def _stored(self, job: GenerationJob, made: Generation) -> GeneratedItem:

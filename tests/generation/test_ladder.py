@@ -60,7 +60,7 @@ class Slow(FakeGenerator):
 
 
 def best(ladder: Ladder, deadline: Deadline = ENDLESS, asked: Reference | None = CAKE) -> Found:
-    return ladder.best("ada", asked, lambda: make_task("ada", asked or CAKE), deadline)
+    return ladder.best("ada", asked, lambda: make_task("ada", asked or CAKE), deadline, 0)
 
 
 def test_without_a_limit_the_first_rung_is_taken() -> None:
@@ -126,7 +126,7 @@ def test_a_task_that_cannot_be_gathered_is_tried_once() -> None:
         raise UnknownItem("item-99")
 
     ladder = Ladder(FakeLadderedGenerator(), described)
-    found = ladder.best("ada", None, gather, ENDLESS)
+    found = ladder.best("ada", None, gather, ENDLESS, 0)
     assert (found.rung, len(calls), list(found.passed)) == (Rung.CATALOG, 1, [Rung.FRESH])
 
 
@@ -172,3 +172,23 @@ def test_a_closed_ladder_makes_nothing() -> None:
 def test_settings_that_cannot_work_are_refused(changes: dict[str, object], fault: str) -> None:
     with pytest.raises(SettingsError, match=fault):
         LadderSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_one_slow_picture_does_not_switch_a_rung_off_for_good() -> None:
+    settings = LadderSettings(expected_ms={Rung.FRESH: 100.0}, reserve_ms=0)
+    ladder = Ladder(FakeGenerator(), described, None, settings)
+    ladder._expected_ms[Rung.FRESH] = 2000.0  # as a run on a busy machine leaves it
+    rungs = [best(ladder, Deadline.after(200)).rung for _ in range(200)]
+    assert rungs[0] is Rung.CATALOG
+    assert rungs[-1] is Rung.FRESH
+
+
+def test_what_is_kept_began_when_the_request_did() -> None:
+    begun: list[int] = []
+
+    def keep(made: Generation, begun_ms: int) -> GeneratedItem:
+        begun.append(begun_ms)
+        return described(made)
+
+    Ladder(FakeGenerator(), keep).best("ada", CAKE, lambda: make_task("ada", CAKE), ENDLESS, 1234)
+    assert begun == [1234]

@@ -101,7 +101,9 @@ def test_a_part_that_is_left_out_is_named(world: World) -> None:
     asks: dict[str, Callable[[], object]] = {
         "items": lambda: service.item("gen-1"),
         "images": lambda: service.image(item),
-        "generator or kafka": lambda: service.request_generation(USER, Reference(text="x")),
+        "generator, items and images": lambda: service.request_generation(
+            USER, Reference(text="x")
+        ),
         "log": lambda: service.take_feedback([]),
     }
     for setting, ask in asks.items():

@@ -14,6 +14,7 @@ from pigeon_recsys.generation.ladder import LadderSettings, Rung
 from pigeon_recsys.ranking.constraints import BlendPolicy
 from pigeon_recsys.ranking.experiments import Experiment
 from pigeon_recsys.records import History, RankContext, RankItem, ScoredItem, SlotRequest, Vectors
+from pigeon_recsys.slot.recent_slates import RecentSlates
 from pigeon_recsys.slot.settings import SlotSettings, SlotTest
 from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.testing.fakes import FakeCatalog, FakeHistoryStore, FakeRanker
@@ -257,3 +258,47 @@ def test_of_a_repeated_candidate_the_first_counts(
     twice = (*OWN, ScoredItem("item-09", 0.5))
     slate = make_slot().fill(request_of("nobody", candidates=twice, slate_size=10))
     assert ids(slate) == OWN_IDS
+
+
+def test_a_deadline_of_ages_is_waited_for_no_longer_than_the_system_can(
+    make_slot: MakeSlot, request_of: MakeRequest
+) -> None:
+    slate = make_slot().fill(own(request_of, deadline_ms=1e300))
+    assert any(place.is_generated for place in slate.placements)
+
+
+def test_an_id_that_is_no_text_costs_no_exception(
+    make_slot: MakeSlot, request_of: MakeRequest
+) -> None:
+    failing = method("recent", raising(HistoryStoreError("down: '\ud800'")), FakeHistoryStore)([])
+    slate = make_slot(histories=failing).fill(request_of("\ud800", candidates=OWN))
+    assert ids(slate) == OWN_IDS
+
+
+class Unsafe:
+    def unsafe(self, images: Sequence[Any]) -> Vectors:
+        return np.ones(len(images), np.float32)
+
+
+def test_an_unsafe_picture_is_not_offered(make_slot: MakeSlot, request_of: MakeRequest) -> None:
+    slate = make_slot(safety=Unsafe()).fill(own(request_of))
+    assert ids(slate) == OWN_IDS
+    assert "unsafe" in slate.reason
+
+
+def test_a_slate_that_began_before_its_user_was_forgotten_is_not_kept(
+    make_slot: MakeSlot, request_of: MakeRequest
+) -> None:
+    recent = RecentSlates()
+    make_slot(recent=recent).fill(own(request_of))
+    assert len(recent.newest(9)) == 1
+
+    class Forgetting(FakeRanker):
+        def score(
+            self, history: History, items: Sequence[RankItem], context: RankContext | None = None
+        ) -> Vectors:
+            recent.forget("ada")
+            return super().score(history, items, context)
+
+    make_slot(recent=recent, ranker=Forgetting()).fill(own(request_of, request_id="r2"))
+    assert recent.newest(9) == []

@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pigeon_recsys_connectors.http_service.http_metrics import HttpMetrics
@@ -73,6 +74,8 @@ class Frame:
             await self._app(scope, receive, answer.send)
         except Problem as problem:
             await problem.response()(scope, receive, answer.send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         except Exception:
             error_id = str(uuid.uuid4())
             logger.exception("error %s: a request to %s failed", error_id, _route(scope))

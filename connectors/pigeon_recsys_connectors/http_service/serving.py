@@ -13,6 +13,7 @@ import json
 import logging
 import multiprocessing
 import os
+import select
 import socket
 import tempfile
 import time
@@ -181,10 +182,21 @@ class Workers:
     def _carry(self, message: bytes, sender: _Worker) -> None:
         for worker in self._workers:
             if worker is not sender and worker.is_ready:
+                if not _takes_more(worker.pipe):
+                    logger.warning("worker %s hears no news and is killed", worker.process.pid)
+                    worker.process.kill()  # and replaced
+                    continue
                 try:
                     worker.pipe.send_bytes(message)
                 except OSError:
                     logger.debug("worker %s has ended and hears no news", worker.process.pid)
+
+
+def _takes_more(pipe: "Connection[bytes, bytes]") -> bool:
+    """Say whether a message can be sent without waiting for whoever reads."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def _failure(message: bytes) -> WorkerFailed:

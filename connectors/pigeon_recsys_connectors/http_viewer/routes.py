@@ -12,6 +12,7 @@ The viewer shows personal data, so it is mounted only where the settings ask for
 known to the process that made them, the newest of them only.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -30,6 +31,7 @@ from pigeon_recsys_connectors.http_viewer.views import Page, Views
 
 logger = logging.getLogger(__name__)
 
+FORM_TIMEOUT_S = 10.0  # for a form to come in
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,8 +43,11 @@ def viewer_router(service: SlotService, access: Access, prefix: str = "") -> API
     views, renderer = Views(service), Renderer()
     router = APIRouter(prefix=prefix, include_in_schema=False)
 
+    def root_of(request: Request) -> str:
+        return str(request.scope.get("root_path", "")) + prefix
+
     def answer(request: Request, view: Callable[[], Page]) -> Response:
-        root = request.scope.get("root_path", "") + prefix
+        root = root_of(request)
         try:
             check_key(request.headers, access)
             return renderer.answer(view(), root)
@@ -57,7 +62,7 @@ def viewer_router(service: SlotService, access: Access, prefix: str = "") -> API
 
     @router.post("/")
     async def make(request: Request) -> Response:
-        body = await _read(request)
+        body = await _form(request, access)
         return await run_in_threadpool(answer, request, partial(_sent, views, request, body))
 
     @router.get("/users/{user_id:path}")
@@ -83,8 +88,10 @@ def _of_id(view: Callable[[str], Page], value: str) -> Page:
     return view(value)
 
 
-def _sent(views: Views, request: Request, body: bytes | None) -> Page:
+def _sent(views: Views, request: Request, body: bytes | Refused | None) -> Page:
     """Return the page that answers a form. Raises `Refused` for what no page of ours sends."""
+    if isinstance(body, Refused):
+        raise body
     check_origin(request.headers)
     if body is None:
         text = f"A form has at most {MAX_BODY} bytes."
@@ -92,6 +99,18 @@ def _sent(views: Views, request: Request, body: bytes | None) -> Page:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise Refused(415, "Not a form", f"Send {FORM}.")
     return views.make(body)
+
+
+async def _form(request: Request, access: Access) -> bytes | Refused | None:
+    """Return the body of a form, or why it is not read: the key comes first, and time is short."""
+    try:
+        check_key(request.headers, access)
+        async with asyncio.timeout(FORM_TIMEOUT_S):
+            return await _read(request)
+    except Refused as refused:
+        return refused
+    except TimeoutError:
+        return Refused(408, "The form came too late", "Send it again.")
 
 
 async def _read(request: Request) -> bytes | None:
