@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kafka_broker.cluster import Cluster
+from kafka_broker.broker import Broker
 from pigeon_recsys.cli import main
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
@@ -122,9 +122,11 @@ def test_over_http(folder: Path, names: dict[str, str], served: str) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.slow
-def test_through_kafka(folder: Path, names: dict[str, str], kafka: Cluster) -> None:
+def test_through_kafka(folder: Path, names: dict[str, str]) -> None:
+    """On a broker of its own: the page names topics as everybody does who has one."""
     code = block("3. Through Kafka alone", "bash", names)
-    done = shell(code, folder, KAFKA=kafka.bootstrap)
+    with Broker.start() as broker:
+        done = shell(code, folder, KAFKA=broker.bootstrap)
     assert done.returncode == 0, done.stderr
     assert re.search(r"[1-9]\d* images published", done.stdout)
     assert list((folder / "images").rglob("*.png"))

@@ -27,7 +27,7 @@ from pigeon_recsys.records import Generation, Provenance
 from pigeon_recsys.testing.fakes import FakeGenerator
 from pigeon_recsys.testing.generator_contract import make_task
 
-OF_THE_USER = {"user_id", "history_item_ids", "seed"}  # a worker makes the seed of the user id
+OF_THE_USER = {"user_id", "history_item_ids", "seed", "token_seed"}  # seeds follow from the id
 
 
 @pytest.fixture
