@@ -99,7 +99,8 @@ class DatasetFolder:
         try:
             return self.rows[item_id]
         except KeyError:
-            raise UnknownItem(item_id, where="the catalog", num_known=len(self.rows)) from None
+            where = f"the dataset folder {self.path.name!r}"  # a path is not for outsiders
+            raise UnknownItem(item_id, where=where, num_known=len(self.rows)) from None
 
     @cached_property
     def _histories(self) -> dict[str, History]:

@@ -110,7 +110,8 @@ def test_an_unknown_user_is_named(dataset: DatasetFolder) -> None:
 def test_an_unknown_item_is_named(dataset: DatasetFolder) -> None:
     with pytest.raises(UnknownItem) as caught:
         dataset.item("z")
-    assert str(caught.value) == f"{dataset.path} holds no item 'z' among its 3 items."
+    where = f"the dataset folder {dataset.path.name!r}"
+    assert str(caught.value) == f"{where} holds no item 'z' among its 3 items."
 
 
 def test_reading_twice_gives_the_same_fingerprint(make_folder: MakeFolder) -> None:
