@@ -14,14 +14,12 @@ What a rung given up makes after all is kept for the next request, so no work is
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
+from pigeon_recsys.bounded_pool import BoundedPool, OutOfTime, PoolBusy, PoolClosed
 from pigeon_recsys.deadline import Deadline
 from pigeon_recsys.errors import GenerationError, PigeonError, SettingsError, public_text
 from pigeon_recsys.generation.user_items import NUM_NEWEST
@@ -114,8 +112,7 @@ class Ladder:
         self._generator = generator
         self._keep = keep
         self._stored = stored
-        self._pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="generation")
-        self._free = threading.Semaphore(self.settings.workers)
+        self._pool = BoundedPool(self.settings.workers, "generation")
         self._expected_ms = {**EXPECTED_MS, **self.settings.expected_ms}
         self._first_ms = dict(self._expected_ms)
         self._rungs = [rung for rung in self.settings.rungs if self._has(rung)]
@@ -150,7 +147,7 @@ class Ladder:
 
     def close(self) -> None:
         """Start nothing new, and do not wait for what is being made."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     def _has(self, rung: Rung) -> bool:
         """Say whether what a rung needs is configured."""
@@ -178,39 +175,21 @@ class Ladder:
             self._hope_again(rung)
             left_ms = (deadline.left_s(reserve_ms) or 0.0) * 1000
             raise GenerationError(f"takes {expected_ms:.0f} ms, {left_ms:.0f} ms are left.")
-        if not self._free.acquire(blocking=deadline.left_s() is None):
-            raise GenerationError(f"all {self.settings.workers} workers are busy.")
         try:
-            future = self._pool.submit(self._make_and_free, rung, gather, deadline, begun_ms)
-        except RuntimeError as exc:
-            self._free.release()
+            return self._pool.run(
+                lambda: self._make(rung, gather, deadline, begun_ms), deadline, reserve_ms
+            )
+        except PoolBusy as exc:
+            raise GenerationError(f"all {self._pool.size} workers are busy.") from exc
+        except PoolClosed as exc:
             raise GenerationError("the slot is closed.") from exc
-        future.add_done_callback(self._free_if_cancelled)
-        try:
-            return future.result(deadline.left_s(reserve_ms))
-        except CancelledError as exc:
-            raise GenerationError("the slot is closed.") from exc
-        except TimeoutError as exc:
+        except OutOfTime as exc:
             raise GenerationError("did not end in time; what it makes is kept for later.") from exc
 
     def _hope_again(self, rung: Rung) -> None:
         """Bring what is expected back towards the first guess, so that one slow picture passes."""
         expected_ms, first_ms = self._expected_ms[rung], self._first_ms[rung]
         self._expected_ms[rung] += FORGIVING * (min(expected_ms, first_ms) - expected_ms)
-
-    def _free_if_cancelled(self, future: "Future[Any]") -> None:
-        """Free what a call holds that never began."""
-        if future.cancelled():
-            self._free.release()
-
-    def _make_and_free(
-        self, rung: Rung, gather: GatherTask, deadline: Deadline, begun_ms: int
-    ) -> tuple[GeneratedItem, Generation]:
-        """Make a picture and free the worker before whoever waits for it goes on."""
-        try:
-            return self._make(rung, gather, deadline, begun_ms)
-        finally:
-            self._free.release()
 
     def _make(
         self, rung: Rung, gather: GatherTask, deadline: Deadline, begun_ms: int

@@ -1,19 +1,17 @@
 """The generation slot: one request in, one slate out, read from top to bottom.
 
-    history -> candidates -> ranking -> pictures -> blend
+    switched on? -> the stages (`stages.py`), in a thread -> the slate, or the caller's own -> log
 
 Every stage is a port or a pure function. Whatever goes wrong, and whenever the time is up, the
 caller's own slate goes out: only this file degrades, and it says why.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
+from pigeon_recsys.bounded_pool import BoundedPool, OutOfTime, PoolBusy, PoolClosed
 from pigeon_recsys.deadline import Deadline
 from pigeon_recsys.errors import PigeonError, public_text
 from pigeon_recsys.generation.checks import check_safe
@@ -63,8 +61,7 @@ class Slot:
             parts.generator, parts.keep or self._described, parts.stored, self.settings.ladder
         )
         self._stages = Stages(parts, self.settings, self._ladder, scorer)
-        self._threads = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="slot")
-        self._free = threading.Semaphore(self.settings.threads)
+        self._pool = BoundedPool(self.settings.threads, "slot")
 
     def fill(self, request: SlotRequest) -> Slate:
         """Return the user's slate, with a generated item where there is one that merits it.
@@ -94,7 +91,7 @@ class Slot:
     def close(self) -> None:
         """Stop what is still at work; nothing is waited for."""
         self._ladder.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     def __enter__(self) -> "Slot":
         return self
@@ -116,19 +113,13 @@ class Slot:
             return self._guarded(draft)
         if left_s == 0:
             return self._own_slate(draft, "the deadline was over before the work began")
-        if not self._free.acquire(blocking=False):
-            return self._own_slate(draft, f"all {self.settings.threads} threads are busy")
         try:
-            future = self._threads.submit(self._guarded_and_free, draft)
-        except RuntimeError:
-            self._free.release()
+            return self._pool.run(lambda: self._guarded(draft), draft.deadline)
+        except PoolBusy:
+            return self._own_slate(draft, f"all {self._pool.size} threads are busy")
+        except PoolClosed:
             return self._own_slate(draft, "the slot is closed")
-        future.add_done_callback(self._free_if_cancelled)
-        try:
-            return future.result(left_s)
-        except CancelledError:
-            return self._own_slate(draft, "the slot is closed")
-        except TimeoutError:
+        except OutOfTime:
             return self._own_slate(draft, f"the deadline passed: {draft.stage} took too long")
 
     def _switched_off(self, draft: Draft) -> str | None:
@@ -142,18 +133,6 @@ class Slot:
             if draft.bucket in test.without_slot:
                 return f"no generated item: the user is in bucket {draft.bucket}"
         return None
-
-    def _free_if_cancelled(self, future: "Future[Any]") -> None:
-        """Free what a call holds that never began."""
-        if future.cancelled():
-            self._free.release()
-
-    def _guarded_and_free(self, draft: Draft) -> Slate:
-        """Make the slate and free the thread before whoever waits for it goes on."""
-        try:
-            return self._guarded(draft)
-        finally:
-            self._free.release()
 
     def _guarded(self, draft: Draft) -> Slate:
         request = draft.request

@@ -169,7 +169,7 @@ class Stages:
             self.parts.shown.of(request.user_id),
         )
         policy, beliefs = self.settings.policy, self.parts.beliefs
-        if policy is None and constraints.share == 1:
+        if policy is None and constraints.share == 1:  # what is placed says what is placeable
             blended = blend(ranked.candidates, ranked.offers, asked, constraints)
             shown = [one for one in ranked.offers if blended.verdicts[one.item_id].is_placed]
             draft.choice = certain_choice(shown, asked, constraints)
