@@ -70,7 +70,7 @@ class Examples:
     """What the language model and Pigeon learn from: items, and windows that point into them."""
 
     items: ItemTokens
-    train: NDArray[np.int64]  # (num_windows, WINDOW), of training users
+    train: NDArray[np.int64]  # (num_windows, window length), of training users
     validation: NDArray[np.int64]  # of other users; may be empty
     same: SameContent | None = None  # where other pictures of a target may be its reference
 
@@ -137,15 +137,15 @@ def liked_rows(dataset: DatasetFolder, items: ItemTokens, split: Split) -> Itera
         yield [items.row[item_id] for item_id in dataset.history(user_id).liked]
 
 
-def windows_of(likes: Iterable[Sequence[int]]) -> NDArray[np.int64]:
-    """Return windows (num_windows, WINDOW) over each user's liked rows, step one."""
+def windows_of(likes: Iterable[Sequence[int]], length: int = WINDOW) -> NDArray[np.int64]:
+    """Return windows (num_windows, length) over each user's liked rows, step one."""
     windows: list[list[int]] = []
     for liked in likes:
         if len(liked) < MIN_LIKES:
             continue
-        padded = [EMPTY] * (WINDOW - len(liked)) + list(liked)
-        windows += [padded[i : i + WINDOW] for i in range(len(padded) - WINDOW + 1)]
-    return np.asarray(windows, dtype=np.int64).reshape(-1, WINDOW)
+        padded = [EMPTY] * (length - len(liked)) + list(liked)
+        windows += [padded[i : i + length] for i in range(len(padded) - length + 1)]
+    return np.asarray(windows, dtype=np.int64).reshape(-1, length)
 
 
 def draw_windows(

@@ -1,7 +1,8 @@
 """Mixed precision: in which number format the train loop computes.
 
-`fp32` everywhere; `bf16` and `fp16` on a GPU, weights and optimizer staying in fp32. The short
-exponent of fp16 loses small gradients, so its loss is scaled up and the step scaled back.
+`fp32` everywhere; `bf16` on a GPU or a CPU that has it, `fp16` on a GPU; weights and optimizer stay
+in fp32. `auto` is bf16 where the device has it and fp32 elsewhere. The short exponent of fp16 loses
+small gradients, so its loss is scaled up and the step scaled back.
 """
 
 from typing import Literal
@@ -11,7 +12,7 @@ from torch import nn
 
 from pigeon_recsys.errors import SettingsError
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "auto"]
 
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -20,6 +21,8 @@ class MixedPrecision:
     """One precision on one device."""
 
     def __init__(self, precision: Precision, device: torch.device) -> None:
+        if precision == "auto":
+            precision = "bf16" if has_bf16(device) else "fp32"
         check_precision(precision, device)
         self._device = device.type
         self._dtype = REDUCED.get(precision)
@@ -30,20 +33,25 @@ class MixedPrecision:
         return torch.autocast(self._device, self._dtype, enabled=self._dtype is not None)
 
 
-def check_precision(precision: Precision, device: torch.device) -> None:
-    """Raise `SettingsError` when the device does not compute in this precision.
+def has_bf16(device: torch.device) -> bool:
+    """Say whether the device has instructions for bf16; emulating them is slow."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
-    The CPU never does: some lack the instructions, and end the process when they meet one.
-    """
-    if precision == "fp32":
-        return
-    if device.type != "cuda":
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Raise `SettingsError` when the device does not compute in this precision."""
+    if precision == "bf16" and not has_bf16(device):
         raise SettingsError(
-            f"precision {precision} needs a CUDA device, and this training runs on the "
-            f"{device.type}. Set precision: fp32."
+            f"precision bf16 is unknown to this {device.type} device. Set precision: auto, which "
+            "takes it where it is known and fp32 elsewhere."
         )
-    if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise SettingsError("precision bf16 is unknown to this GPU. Set precision: fp16 or fp32.")
+    if precision == "fp16" and device.type != "cuda":
+        raise SettingsError(
+            f"precision fp16 needs a CUDA device, and this training runs on the {device.type}. "
+            "Set precision: auto."
+        )
 
 
 def device_of(module: nn.Module) -> torch.device:

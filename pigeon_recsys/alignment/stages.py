@@ -23,12 +23,13 @@ import torch
 
 from pigeon_recsys.alignment.backbone_training import train_backbone
 from pigeon_recsys.alignment.embedder_training import EmbedderSettings, train_embedder
-from pigeon_recsys.alignment.examples import Examples, ItemTokens, tokenize_items
+from pigeon_recsys.alignment.examples import WINDOW, Examples, ItemTokens, tokenize_items
 from pigeon_recsys.alignment.loop import TrainReport
 from pigeon_recsys.alignment.pair_making import PairMaker, make_pairs
 from pigeon_recsys.alignment.pairs import PAIRS_FILE, pair_metrics, read_pairs
 from pigeon_recsys.alignment.processes import is_first, training_device, wait_for_all
 from pigeon_recsys.alignment.recipe import Recipe
+from pigeon_recsys.alignment.request_documents import REQUEST_WINDOW
 from pigeon_recsys.alignment.stage1 import train_stage1
 from pigeon_recsys.alignment.stage2 import train_stage2
 from pigeon_recsys.alignment.stage_inputs import (
@@ -109,8 +110,10 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     backbone.tokenizer = trained_tokenizer(recipe, run)
     backbone.to(training_device())
     items = item_tokens(recipe, dataset, backbone)
-    examples = typical_examples(dataset, items, taste_vectors(dataset, run / EMBEDDER_FILE))
-    examples = replace(examples, same=same_content(recipe, dataset))
+    same = same_content(recipe, dataset)
+    taste_ND = taste_vectors(dataset, run / EMBEDDER_FILE)
+    length = WINDOW if same is None else REQUEST_WINDOW
+    examples = replace(typical_examples(dataset, items, taste_ND, length), same=same)
     stage = recipe.backbone
     report = train_backbone(
         backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction()

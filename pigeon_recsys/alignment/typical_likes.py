@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pigeon_recsys.alignment.embedder_evaluation import embed_halves
-from pigeon_recsys.alignment.examples import Examples, ItemTokens, liked_rows, windows_of
+from pigeon_recsys.alignment.examples import WINDOW, Examples, ItemTokens, liked_rows, windows_of
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pixel_table import PixelTable
 from pigeon_recsys.datasets.split import Split
@@ -37,13 +37,14 @@ def taste_vectors(dataset: DatasetFolder, embedder: Path) -> Vectors:
     return embed_halves(encoder, pixels)[1]
 
 
-def typical_examples(dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors) -> Examples:
+def typical_examples(
+    dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors, length: int = WINDOW
+) -> Examples:
     """Return windows over typical likes; `taste_ND` holds the items' taste halves, by row."""
 
     def windows(split: Split) -> NDArray[np.int64]:
-        return windows_of(
-            typical_rows(liked, taste_ND) for liked in liked_rows(dataset, items, split)
-        )
+        likes = liked_rows(dataset, items, split)
+        return windows_of((typical_rows(liked, taste_ND) for liked in likes), length)
 
     return Examples(items, windows("train"), windows("validation"))
 

@@ -41,6 +41,9 @@ def register(commands: Any) -> None:
         "--baselines", type=Path, metavar="DIR", help="what `train baseline` has written"
     )
     parser.add_argument("--seed", type=int, default=0, help="of users, references and images")
+    parser.add_argument(
+        "--guidance", type=float, default=1.0, help="how far histories lead; 1: as they are"
+    )
     _add_networks(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
@@ -77,8 +80,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.evaluation.run import EvaluationSettings, evaluate
     from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
-    from pigeon_recsys.generation.pigeon_generator import PigeonGenerator
+    from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
     from pigeon_recsys.model.inference import PigeonModel
+    from pigeon_recsys.model.sampling import Sampling
     from pigeon_recsys.retrieval.catalog_index import index_catalog
     from pigeon_recsys.retrieval.embedder_export import export_embedder
     from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
@@ -88,6 +92,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     named = args.methods or ["controls"]
     methods = tuple(key for name in named for key in METHOD_GROUPS.get(name, (name,)))
     settings = EvaluationSettings(methods, args.users, args.cases_per_user, args.seed, files)
+    made_by = GeneratorSettings(sampling=Sampling(guidance=args.guidance))
     check_trained_folder(methods, args.baselines)
     check_writable_folder(args.out)
     dataset = DatasetFolder.open(args.data)
@@ -96,7 +101,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     export_embedder(weights / "embedder.safetensors", args.out / EMBEDDER_FILE)
     embedder = OnnxEmbedder.load(args.out / EMBEDDER_FILE)
     index = index_catalog(UnseenPart.of(dataset, weights).catalog, embedder)
-    generator = PigeonGenerator(model, embedder, index)
+    generator = PigeonGenerator(model, embedder, index, made_by)
     baselines = BaselineSource(weights, embedder, args.baselines, generator.settings)
     steps = generator.settings.steps
     subject = Subject(
@@ -104,6 +109,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         index=index,
         weights=weights,
         weights_version=model.version,
+        settings=made_by,
         image_size=model.image_size,
         repaint=lambda pixels, seed: model.repaint(pixels, seed=seed, steps=steps),
         baselines=baselines,

@@ -69,6 +69,12 @@ def _register_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beams", type=int, default=1, help="above 1: search for the likeliest image instead"
     )
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        default=default.guidance,
+        help="above 1: further into the user's taste, at twice the work",
+    )
 
 
 def ratio_choice(text: str) -> "RatioChoice":
@@ -126,7 +132,7 @@ def sampling_of(args: argparse.Namespace) -> Sampling:
             f"a search over {args.beams} beams draws nothing, so {options} would have no effect. "
             "Leave them out, or leave out --beams."
         )
-    return Sampling(**given, beams=args.beams)
+    return Sampling(**given, beams=args.beams, guidance=args.guidance)
 
 
 def _reference(args: argparse.Namespace, dataset: "DatasetFolder") -> "Reference":

@@ -38,6 +38,7 @@ from pigeon_recsys.evaluation.controls import (
 from pigeon_recsys.evaluation.methods import Generated, Method
 from pigeon_recsys.evaluation.style_copy import CopyFromNearestStyle
 from pigeon_recsys.evaluation.truth import CatalogTruth, Truth
+from pigeon_recsys.generation.pigeon_generator import GeneratorSettings
 from pigeon_recsys.ports import ImageGenerator, ItemIndex
 
 CONTROL_KEYS = (
@@ -68,6 +69,7 @@ class Subject:
     index: ItemIndex  # of the catalog without what training withheld
     weights: Path  # the run folder
     weights_version: str
+    settings: GeneratorSettings  # how pictures are made
     image_size: tuple[int, int]
     repaint: Repaint  # a picture through the model's visual tokenizer and back
     baselines: BaselineSource | None = None  # needed where a baseline is asked for

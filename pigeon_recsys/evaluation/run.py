@@ -110,6 +110,7 @@ def evaluate(
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "weights_version": subject.weights_version,
+        "generator": asdict(subject.settings),
         "users": num_users,
         **told_of_cases(cases, settings.cases_per_user),
         **unseen.told(),

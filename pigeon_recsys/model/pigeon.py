@@ -40,6 +40,7 @@ from pigeon_recsys.model.prompt import (
     marker_part,
     prompt_before_reference,
     prompt_positions,
+    written_part,
 )
 from pigeon_recsys.model.sampling import Sampling
 
@@ -117,7 +118,7 @@ class Pigeon(nn.Module):
                 ),
                 self.reference_part(batch, masks.reference_BT),
                 marker_part(self.backbone, "image_start", len(target_BT)),
-                self._target_inputs(target_BT),
+                written_part(self.backbone, target_BT[:, :-1]),
             ]
         )
         hidden_BSD = self.backbone.hidden(prompt.embed_BSD, prompt.attend_BS)
@@ -150,7 +151,8 @@ class Pigeon(nn.Module):
 
         The prompt before `<emb>` is the same for all ratios of a user and runs once; all images
         of all users are then decoded together. Each has a generator of its own, in the order of
-        users and then ratios, and does not depend on what is written beside it.
+        users and then ratios, and does not depend on what is written beside it. Guidance reads
+        the prompt without the history as well; the reference stays masked as the history says.
         """
         num_ratios = reference_ratio_BR.shape[1]
         batch = self.config.inputs.shown(ablation.shown(batch))
@@ -169,6 +171,11 @@ class Pigeon(nn.Module):
             ]
         )
         opening = Opening(prompt, prompt_positions(prompt, batch), lanes)
+        if sampling.is_guided:
+            unled = Inputs(history=False).shown(batch)
+            opening = opening.guided(
+                prompt_before_reference(self.backbone, unled, self.config.instruction, None)
+            )
         visual_BRT = write_tokens(self.backbone, opening, sampling, generators)
         return Written(visual_BRT, history_BHT.round().bool())
 
@@ -225,9 +232,3 @@ class Pigeon(nn.Module):
         feature_BTF = self.backbone.features(batch.reference_BT, keep_BT)
         embed_BSD = self.reference_embedding(feature_BTF)[:, None]
         return Part(embed_BSD, batch.has_reference_B[:, None])
-
-    def _target_inputs(self, target_BT: Tensor) -> Part:
-        """Return the target shifted by one: each token is predicted from those before it."""
-        embed_BSD = self.backbone.embed_visual(target_BT[:, :-1])
-        attend_BS = torch.ones_like(target_BT[:, :-1], dtype=torch.bool)
-        return Part(embed_BSD, attend_BS)

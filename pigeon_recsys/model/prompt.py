@@ -52,6 +52,14 @@ def join(parts: Sequence[Part]) -> Part:
     )
 
 
+def stack(parts: Sequence[Part]) -> Part:
+    """Return the rows of the parts one below the other."""
+    return Part(
+        torch.cat([part.embed_BSD for part in parts]),
+        torch.cat([part.attend_BS for part in parts]),
+    )
+
+
 def pad_texts(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Return text_BL padded on the left, cut to `MAX_TEXT`, and has_text_BL."""
     cut = [torch.tensor(text[:MAX_TEXT], dtype=torch.long) for text in texts]
@@ -107,6 +115,11 @@ def history_part(
     embed_BHSD = image.embed_BSD.unflatten(0, (num_rows, -1))
     attend_BHS = image.attend_BS.unflatten(0, (num_rows, -1))
     return Part(embed_BHSD.flatten(1, 2), attend_BHS.flatten(1, 2))
+
+
+def written_part(backbone: Backbone, visual_BT: Tensor) -> Part:
+    """Return the tokens of an image that have been written so far."""
+    return Part(backbone.embed_visual(visual_BT), torch.ones_like(visual_BT, dtype=torch.bool))
 
 
 def prompt_before_reference(

@@ -1,25 +1,16 @@
-"""References of the same content: drawn among the others, in training as in documents."""
+"""References of the same content: drawn among the others."""
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from pigeon_recsys.alignment.documents import (
-    Documents,
-    document_loss,
-    draw_documents,
-    draw_references,
-)
-from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens, reconstruction_batch
+from pigeon_recsys.alignment.examples import EMPTY, Examples, reconstruction_batch
 from pigeon_recsys.alignment.same_content import SameContent
-from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.history.instruction import Instruction
-from tests.alignment.tiny_pigeon import NUM_ITEMS, tiny_backbone, tiny_items, tiny_pigeon
+from tests.alignment.tiny_pigeon import NUM_ITEMS, tiny_items, tiny_pigeon
 from tests.datasets.conftest import MakeFolder, make_folder
 
 __all__ = ["make_folder"]
@@ -85,60 +76,3 @@ def test_a_reference_of_its_own_changes_the_picture_but_not_words_or_target(
     assert torch.equal(other.reference_BT, examples.items.visual_NT[[7, 8]])
     assert torch.equal(own_target, other_target)
     assert torch.equal(own.text_BL, other.text_BL)
-
-
-def test_documents_show_references_only_where_there_are_pictures(examples: Examples) -> None:
-    reference = draw_references(
-        examples, WINDOWS, torch.Generator().manual_seed(0), every_place=True, share=1.0
-    )
-    assert reference is not None
-    assert ((reference == EMPTY) == (WINDOWS == EMPTY)).all()
-    last = draw_references(
-        examples, WINDOWS, torch.Generator().manual_seed(0), every_place=False, share=1.0
-    )
-    assert last is not None
-    assert (last[:, :-1] == EMPTY).all()
-    assert last[0, -1] == 5  # alone
-    assert last[1, -1] in GROUPS[0]
-
-
-def test_a_picture_depends_on_its_reference_and_those_before_it_do_not(
-    examples: Examples,
-) -> None:
-    backbone: MiniBackbone = tiny_backbone()
-
-    def losses(reference: int) -> torch.Tensor:
-        shown = np.full_like(WINDOWS, EMPTY)
-        shown[:, -1] = reference
-        documents = Documents(WINDOWS, captioned=False, reference_BW=shown)
-        return document_loss(backbone, examples.items, documents, Instruction())
-
-    first, second = losses(7), losses(8)
-    assert torch.allclose(first[:-1], second[:-1], atol=1e-6)
-    assert not torch.allclose(first[-1], second[-1], atol=1e-6)
-
-
-def test_words_are_left_out_only_beside_a_reference(examples: Examples) -> None:
-    """Half of the pictures with a reference come without words, no other one."""
-    wordless = shown = 0
-    for seed in range(200):
-        documents = draw_documents(examples, 4, torch.Generator().manual_seed(seed))
-        assert documents.wordless_BW is not None
-        assert documents.reference_BW is not None
-        has_reference = documents.reference_BW != EMPTY
-        assert not (documents.wordless_BW & ~has_reference).any()
-        wordless, shown = wordless + documents.wordless_BW.sum(), shown + has_reference.sum()
-    assert abs(wordless / shown - 0.5) < 0.05
-
-
-def test_a_picture_without_words_does_not_depend_on_them(examples: Examples) -> None:
-    backbone: MiniBackbone = tiny_backbone()
-    reworded = replace(examples.items, words=tuple([4, 5] for _ in examples.items.words))
-
-    def last_loss(items: ItemTokens, *, wordless: bool) -> torch.Tensor:
-        left_out = np.full(WINDOWS.shape, wordless)
-        documents = Documents(WINDOWS, captioned=False, wordless_BW=left_out)
-        return document_loss(backbone, items, documents, Instruction())[-1]
-
-    assert last_loss(examples.items, wordless=True) == last_loss(reworded, wordless=True)
-    assert last_loss(examples.items, wordless=False) != last_loss(reworded, wordless=False)

@@ -103,6 +103,7 @@ def test_a_text_alone_and_beams_will_do(world: DatasetFolder, tmp_path: Path) ->
         ({"num-images": "0"}, "--num-images must be at least 1, got 0"),
         ({"ratio": "1.5"}, "a reference-mask ratio must be from 0 to 1, got 1.5"),
         ({"temperature": "-1"}, "temperature must be at least 0, got -1.0"),
+        ({"guidance": "-1"}, "guidance must be at least 0, got -1.0"),
         (
             {"beams": "2", "top-k": "5"},
             "a search over 2 beams draws nothing, so --top-k would have no effect",

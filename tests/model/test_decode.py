@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pigeon_recsys.model.ablation import Inputs
 from pigeon_recsys.model.decode import draw
+from pigeon_recsys.model.mask import KeepMasks
 from pigeon_recsys.model.pigeon import Pigeon
 from pigeon_recsys.model.prompt import (
     PromptBatch,
@@ -29,9 +31,18 @@ def one_row(prompts: PromptBatch, row: int) -> PromptBatch:
     return PromptBatch(**fields)
 
 
-def log_probs(pigeon: Pigeon, row: PromptBatch, ratio: float, written: Tensor) -> Tensor:
+def log_probs(
+    pigeon: Pigeon, row: PromptBatch, ratio: float, written: Tensor, guidance: float = 1.0
+) -> Tensor:
     """The next token's log-probabilities after one whole pass: no cache, nothing shared."""
     masks = pigeon.masks(row, torch.tensor([ratio]), None)
+    led = after(pigeon, row, masks, written)
+    unled = after(pigeon, Inputs(history=False).shown(row), masks, written)
+    return (unled + guidance * (led - unled)).log_softmax(dim=-1)
+
+
+def after(pigeon: Pigeon, row: PromptBatch, masks: KeepMasks, written: Tensor) -> Tensor:
+    """The next token's logits."""
     backbone = pigeon.backbone
     parts = [
         prompt_before_reference(backbone, row, pigeon.config.instruction, masks.history_BHT),
@@ -44,16 +55,18 @@ def log_probs(pigeon: Pigeon, row: PromptBatch, ratio: float, written: Tensor) -
         embed = torch.cat([embed, backbone.embed_visual(written[None])], dim=1)
         attend = torch.cat([attend, torch.ones(1, len(written), dtype=torch.bool)], dim=1)
     hidden = backbone.hidden(embed, attend)
-    return backbone.visual_logits(hidden[:, -1]).log_softmax(dim=-1)[0]
+    return backbone.visual_logits(hidden[:, -1])[0]
 
 
-def plain_beams(pigeon: Pigeon, row: PromptBatch, ratio: float, beams: int) -> Tensor:
+def plain_beams(
+    pigeon: Pigeon, row: PromptBatch, ratio: float, beams: int, guidance: float
+) -> Tensor:
     """Beam search over Python lists; one beam is greedy."""
     found = [(0.0, torch.zeros(0, dtype=torch.long))]
     for _ in range(pigeon.backbone.spec.tokens_per_image):
         longer = []
         for score, written in found:
-            best = log_probs(pigeon, row, ratio, written).topk(beams)
+            best = log_probs(pigeon, row, ratio, written, guidance).topk(beams)
             for value, token in zip(best.values, best.indices, strict=True):
                 longer.append((score + value.item(), torch.cat([written, token[None]])))
         found = sorted(longer, key=lambda pair: -pair[0])[:beams]
@@ -74,16 +87,16 @@ def write(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(("beams", "guidance"), [(1, 1.0), (3, 1.0), (1, 4.0), (3, 2.5), (1, 0.0)])
 def test_the_shared_prompt_and_cache_change_no_token(
-    pigeon: Pigeon, prompts: PromptBatch, beams: int
+    pigeon: Pigeon, prompts: PromptBatch, beams: int, guidance: float
 ) -> None:
     """Three users, one without a reference picture and one with a short history."""
     pigeon.eval()
-    fast = write(pigeon, prompts, replace(GREEDY, beams=beams))
+    fast = write(pigeon, prompts, replace(GREEDY, beams=beams, guidance=guidance))
     for user in range(3):
         for place, ratio in enumerate(RATIOS):
-            plain = plain_beams(pigeon, one_row(prompts, user), ratio, beams)
+            plain = plain_beams(pigeon, one_row(prompts, user), ratio, beams, guidance)
             assert torch.equal(fast[user, place], plain)
 
 
@@ -106,7 +119,36 @@ def test_more_beams_find_an_image_at_least_as_likely(pigeon: Pigeon, prompts: Pr
     assert searched >= greedy
 
 
-@pytest.mark.parametrize("sampling", [Sampling(1.0), Sampling(1.0, 20, 0.8), Sampling(beams=2)])
+@torch.no_grad()
+def test_guidance_without_a_history_leads_nowhere(pigeon: Pigeon, prompts: PromptBatch) -> None:
+    pigeon.eval()
+    bare = Inputs(history=False).shown(prompts)
+    plain, guided = (write(pigeon, bare, Sampling(1.0, guidance=g)) for g in (1.0, 3.0))
+    assert torch.equal(plain, guided)
+
+
+@torch.no_grad()
+def test_more_guidance_writes_what_the_history_makes_likelier(
+    pigeon: Pigeon, prompts: PromptBatch
+) -> None:
+    """What the history adds to the logit of the first token written does not fall."""
+    pigeon.eval()
+    row = one_row(prompts, 0)
+    masks = pigeon.masks(row, torch.tensor([0.0]), None)
+    bare = Inputs(history=False).shown(row)
+
+    def added(guidance: float) -> float:
+        tokens = write(pigeon, row, replace(GREEDY, guidance=guidance))[0, 0]
+        first = after(pigeon, row, masks, tokens[:0]) - after(pigeon, bare, masks, tokens[:0])
+        return float(first[tokens[0]])
+
+    assert added(0.0) <= added(1.0) <= added(8.0)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(1.0), Sampling(1.0, 20, 0.8), Sampling(beams=2), Sampling(1.0, guidance=2.0)],
+)
 def test_a_users_tokens_do_not_depend_on_the_neighbours(
     pigeon: Pigeon, prompts: PromptBatch, sampling: Sampling
 ) -> None:

@@ -15,6 +15,8 @@ from pigeon_recsys.model.sampling import Sampling
         ("top_p", 0.0, "top_p must be above 0 and at most 1, got 0.0"),
         ("top_p", 1.1, "top_p must be above 0 and at most 1, got 1.1"),
         ("beams", 0, "beams must be at least 1, got 0"),
+        ("guidance", -1.0, "guidance must be at least 0, got -1.0"),
+        ("guidance", float("inf"), "guidance must be at least 0, got inf"),
     ],
 )
 def test_impossible_sampling_is_refused(field: str, value: float, message: str) -> None:

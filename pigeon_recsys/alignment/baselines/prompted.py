@@ -167,6 +167,9 @@ def write_images(
     prompt = _opening(backbone, preference, words)
     lanes = marker_part(backbone, "image_start", len(generators))
     opening = Opening(prompt, positions(prompt.attend_BS), lanes)
+    if sampling.is_guided:
+        unseen = Part(preference.embed_BSD, torch.zeros_like(preference.attend_BS))
+        opening = opening.guided(_opening(backbone, unseen, words))
     return write_tokens(backbone, opening, sampling, generators).flatten(0, 1)
 
 

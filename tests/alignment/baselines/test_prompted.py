@@ -14,6 +14,7 @@ from pigeon_recsys.alignment.baselines.prompted import (
     no_preference,
     positions,
 )
+from pigeon_recsys.model.sampling import Sampling
 from tests.alignment.baselines.weighing import fingerprint, written
 
 
@@ -75,3 +76,16 @@ def test_the_plain_backbone_reads_no_captions(backbone, request_of_one):
     plain = Prompted(backbone, shown_history)
     renamed = replace(request_of_one, captions=("x", "y", "z"))
     assert torch.equal(written(plain, request_of_one), written(plain, renamed))
+
+
+def test_guidance_leads_away_from_what_is_written_without_the_preference(backbone, request_of_one):
+    def guided(preference, guidance):
+        generators = [torch.Generator().manual_seed(seed) for seed in range(4)]
+        sampling = Sampling(1.0, guidance=guidance)
+        return Prompted(backbone, preference).write(request_of_one, sampling, generators)
+
+    def nothing(backbone, liked):
+        return no_preference(backbone, 1)
+
+    assert not torch.equal(guided(shown_history, 1.0), guided(shown_history, 4.0))
+    assert torch.equal(guided(nothing, 1.0), guided(nothing, 4.0))
