@@ -42,6 +42,14 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of users, references and images")
     parser.add_argument(
+        "--ratios",
+        type=float,
+        nargs="+",
+        metavar="R",
+        help="reference-mask ratios to choose among, eleven where none is named; with a single one "
+        "every method makes one picture and nothing is chosen",
+    )
+    parser.add_argument(
         "--guidance", type=float, default=1.0, help="how far histories lead; 1: as they are"
     )
     _add_networks(parser)
@@ -81,6 +89,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
     from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
+    from pigeon_recsys.generation.ratio_choice import REFERENCE_RATIOS
     from pigeon_recsys.model.inference import PigeonModel
     from pigeon_recsys.model.sampling import Sampling
     from pigeon_recsys.retrieval.catalog_index import index_catalog
@@ -92,7 +101,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     named = args.methods or ["controls"]
     methods = tuple(key for name in named for key in METHOD_GROUPS.get(name, (name,)))
     settings = EvaluationSettings(methods, args.users, args.cases_per_user, args.seed, files)
-    made_by = GeneratorSettings(sampling=Sampling(guidance=args.guidance))
+    ratios = tuple(args.ratios or REFERENCE_RATIOS)
+    made_by = GeneratorSettings(ratios=ratios, sampling=Sampling(guidance=args.guidance))
     check_trained_folder(methods, args.baselines)
     check_writable_folder(args.out)
     dataset = DatasetFolder.open(args.data)

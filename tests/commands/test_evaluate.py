@@ -59,6 +59,18 @@ def test_one_command_writes_the_whole_comparison(
     assert sources == {"content", "style", "swapped_style", "chance_style"}
 
 
+def test_how_pictures_are_made_can_be_said_and_is_told(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path), "--users", "2", "--methods", "own"]
+    assert main(["evaluate", *arguments, "--ratios", "0.5", "--guidance", "2"]) == 0
+    made_by = json.loads((tmp_path / "table.json").read_text())["generator"]
+    assert made_by["ratios"] == [0.5]
+    assert made_by["sampling"]["guidance"] == 2
+    assert main(["evaluate", *arguments, "--ratios", "0.5", "1.5"]) == 2
+    assert "ratio must be from 0 to 1, got 1.5" in capsys.readouterr().err
+
+
 def test_without_a_truth_there_is_no_target_and_no_judge(world: Path, tmp_path: Path) -> None:
     folder = tmp_path / "world"
     generate_world(folder, num_items=60, num_users=3, seed=4, size=72)
