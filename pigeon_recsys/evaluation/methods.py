@@ -17,6 +17,8 @@ from pigeon_recsys.ports import ImageGenerator
 from pigeon_recsys.progress import track
 from pigeon_recsys.records import GenerationTask, Pixels
 
+BATCH = 16  # tasks a generator is asked for at once: it writes the tokens of several together
+
 
 @dataclass(frozen=True)
 class Case:
@@ -59,10 +61,17 @@ class Generated:
 
     def pictures(self, cases: Sequence[Case]) -> list[Pixels | None]:
         """Return the generated pictures; a task that cannot be done has none and is counted so."""
-        return [self._picture(task) for task in track(self.tasks_of(cases), self.name)]
+        tasks = self.tasks_of(cases)
+        made: list[Pixels | None] = []
+        for start in track(range(0, len(tasks), BATCH), self.name):
+            made += self._made(tasks[start : start + BATCH])
+        return made
 
-    def _picture(self, task: GenerationTask) -> Pixels | None:
+    def _made(self, tasks: Sequence[GenerationTask]) -> list[Pixels | None]:
+        """Ask for all tasks together, and for each by itself where one of them fails."""
         try:
-            return self.generator.generate([task])[0].pixels
+            return [generation.pixels for generation in self.generator.generate(tasks)]
         except GenerationError:
-            return None
+            if len(tasks) == 1:
+                return [None]
+            return [picture for task in tasks for picture in self._made([task])]

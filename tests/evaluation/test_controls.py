@@ -1,5 +1,7 @@
 """Controls change one thing of a request and nothing else; copies need no generator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from pigeon_recsys.evaluation.controls import (
 )
 from pigeon_recsys.evaluation.methods import Case, Generated, Method
 from pigeon_recsys.records import GenerationTask, HistoryImage, Reference, ScoredItem
+from pigeon_recsys.testing.fakes import FakeGenerator
 
 VECTORS = {
     "north": (0.0, 1.0),
@@ -108,6 +111,18 @@ def test_a_task_that_cannot_be_done_has_no_picture(cases):
             raise GenerationError("no")
 
     assert Generated("refuses", Refuses(), own_tasks).pictures(cases) == [None, None]
+
+
+def test_a_task_that_cannot_be_done_costs_those_asked_for_beside_it_nothing(cases) -> None:
+    """Of twenty tasks, two batches, one fails; the others are answered in order."""
+    many = [cases[number % len(cases)] for number in range(20)]
+    tasks = [replace(case.task, user_id=f"u{n}", seed=n) for n, case in enumerate(many)]
+    generator = FakeGenerator(fails_for=["u7"])
+    made = Generated("refuses one", generator, lambda cases: tasks).pictures(many)
+    assert made.pop(7) is None
+    del tasks[7]
+    for picture, expected in zip(made, generator.generate(tasks), strict=True):
+        assert np.array_equal(picture, expected.pixels)
 
 
 @pytest.mark.parametrize(
