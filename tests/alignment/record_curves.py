@@ -4,6 +4,7 @@ Record them anew, when a change is meant, with: python -m tests.alignment.record
 """
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -40,16 +41,24 @@ RECIPE = Recipe(
     stage1=Stage1Recipe(**tiny(2).model_dump()),
 )
 STAGES = ("embedder", "tokenizer", "refiner", "backbone", "stage1")  # in their order
+REQUESTS = "backbone_of_requests"  # the language model once more, on documents of the other kind
+NAMES = (*STAGES, REQUESTS)
 
 
 def train_curves(folder: Path) -> dict[str, list[float]]:
-    """Train all stages on a tiny world inside `folder`; return each one's loss by step."""
+    """Train all stages on a tiny world inside `folder`; return the loss of each by step."""
     generate_world(folder / "data", num_items=60, num_users=40, seed=3, size=64)
     dataset = DatasetFolder.open(folder / "data")
     for stage in STAGES:
         run_stage(stage, RECIPE, dataset, folder / "run")
+    shutil.copytree(folder / "run" / "backbone", folder / "requests" / "backbone")
+    for path in (folder / "run").glob("embedder.*"):
+        shutil.copy(path, folder / "requests")
+    requests = RECIPE.model_copy(update={"reference": "tokens"})
+    run_stage("backbone", requests, dataset, folder / "requests")
     rows = read_metrics(folder / "run")
-    return {stage: [row["loss"] for row in rows if row["stage"] == stage] for stage in STAGES}
+    curves = {stage: [row["loss"] for row in rows if row["stage"] == stage] for stage in STAGES}
+    return {**curves, REQUESTS: [row["loss"] for row in read_metrics(folder / "requests")]}
 
 
 def main() -> None:
