@@ -35,8 +35,11 @@ try:
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
     from pigeon_recsys_connectors.kafka_contents import partition_contents
-    from pigeon_recsys_connectors.kafka_transactions import Transactions
-    from pigeon_recsys_connectors.kafka_writer import CLOSE_TIMEOUT_S
+    from pigeon_recsys_connectors.kafka_transactions import (
+        CLOSE_TIMEOUT_S,
+        TRANSACTION_TIMEOUT_S,
+        Transactions,
+    )
 except ModuleNotFoundError as exc:
     raise MissingExtra("kafka", needed_for="the Kafka event log", library="kafka-python") from exc
 
@@ -50,9 +53,8 @@ MOVED = (
     UnknownMemberIdError,
 )
 # How long others wait for a worker that was killed: at most the first, and the second too where it
-# died inside a transaction (Kafka looks for such transactions every 10 s).
+# died inside a transaction.
 SESSION_TIMEOUT_S = 8.0
-TRANSACTION_TIMEOUT_S = 10.0
 # States are JSON of many like places: packed they are a tenth, which is less to send, to keep and
 # to sum up, and kafka-python sums in Python. Large batches pack better.
 BATCHES = {"compression_type": "gzip", "batch_size": 1 << 18, "linger_ms": 5}

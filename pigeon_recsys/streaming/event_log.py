@@ -88,7 +88,10 @@ class EventLog(Protocol):
 
 @runtime_checkable
 class RecordWriter(Protocol):
-    """Writes records without reading any: a producer of events or requests."""
+    """Writes records without reading any: a producer of events or requests. Threads share it.
+
+    After a failed write the next one is tried anew.
+    """
 
     def write(self, new: Sequence[NewRecord]) -> None:
         """Write all records, in order within each key, or none. Raises `LogError`."""
