@@ -152,6 +152,16 @@ class Worker:
             self.queue.finish(batch, self.maker.make(batch), self.now_s())
         return len(batch)
 
+    def ends_by(self, user_id: str) -> bool:
+        """Step and make until a batch has a job of this user; False where none comes."""
+        for _ in range(20):
+            self.step()
+            batch = self.queue.take(self.now_s())
+            if user_id in {each.job.user_id for each in batch}:
+                return True
+            self.queue.finish(batch, self.maker.make(batch), self.now_s())
+        return False
+
     def run(self) -> None:
         """Step and make until nothing is left to do now."""
         for _ in range(200):
