@@ -118,7 +118,7 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.streaming.job_queue import JobQueue, Made, QueueSettings
     from pigeon_recsys.streaming.making import ItemMaker
     from pigeon_recsys.streaming.planning import Planner
-    from pigeon_recsys.streaming.running import stop_on_signals, work_on_log
+    from pigeon_recsys.streaming.running import STOP_LIMIT_S, stop_on_signals, work_on_log
     from pigeon_recsys.wiring import history_store_type
 
     queue = QueueSettings(batch_size=args.batch_size, max_attempts=args.attempts)
@@ -133,7 +133,11 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
     spoken = codecs(args)
     histories = history_store_type("feast").open(args.store)
     done: Counter[str] = Counter()
-    with operating(args) as observer, stop_on_signals() as stop, _generators(args) as made:
+    with (
+        operating(args) as observer,
+        stop_on_signals(STOP_LIMIT_S) as stop,
+        _generators(args) as made,
+    ):
         stage, processes = made
         planner = Planner(histories, stage.catalog, stage.index, processes[0].version)
         makers = [ItemMaker(process, stage, process.close) for process in processes]
