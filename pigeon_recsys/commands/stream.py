@@ -156,14 +156,15 @@ def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_replay(args: argparse.Namespace) -> dict[str, Any]:
-    """Send letters back until none has come for a while, and say how many."""
+    """Send back the letters that are there, and say how many."""
     from contextlib import closing
 
     from pigeon_recsys.streaming.dead_letters import SUFFIX
-    from pigeon_recsys.streaming.replay import replay_step
+    from pigeon_recsys.streaming.replay import Replay
     from pigeon_recsys.streaming.running import STOP_LIMIT_S, run_steps, stop_on_signals
 
     with closing(open_log(args, args.topic + SUFFIX)) as log, stop_on_signals(STOP_LIMIT_S) as stop:
-        count = sum(run_steps(lambda: replay_step(log, POLL_S), stop, args.until_idle))
+        replay = Replay(log)
+        count = sum(run_steps(lambda: replay.step(POLL_S), stop, args.until_idle))
     print(f"{count} dead letters sent back to {args.topic}")
     return {"replayed": count}
