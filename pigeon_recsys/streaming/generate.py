@@ -75,7 +75,7 @@ class GenerateSettings:
 
     def __post_init__(self) -> None:
         if self.most_takeovers < 1:
-            raise SettingsError(f"most_takeovers must be at least 1, got {self.most_takeovers}.")
+            raise SettingsError(f"--takeovers must be at least 1, got {self.most_takeovers}.")
 
     @property
     def reads(self) -> tuple[str, str]:

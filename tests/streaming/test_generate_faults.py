@@ -84,7 +84,7 @@ def test_a_suspect_that_was_lost_with_its_partition_is_tried_when_it_comes_back(
 
 
 def test_a_limit_below_one_is_refused() -> None:
-    with pytest.raises(SettingsError, match="most_takeovers must be at least 1, got 0"):
+    with pytest.raises(SettingsError, match="--takeovers must be at least 1, got 0"):
         GenerateSettings(most_takeovers=0)
 
 
