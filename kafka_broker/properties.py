@@ -33,6 +33,9 @@ SMALL = {
 }
 BEHAVIOUR = {
     "auto.create.topics.enable": "false",  # a misspelt topic is an error
+    # A broker that was killed comes back after as long; the default is 9 s.
+    "broker.session.timeout.ms": 4000,
+    "broker.heartbeat.interval.ms": 500,
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 1000,  # lets a test choose to notice a dead worker soon
     "log.retention.ms": -1,  # events dated long ago stay, as long as the broker does

@@ -6,7 +6,7 @@ Out: what server.properties has to say, and the address clients take.
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from kafka_broker.ports import LOOPBACK, free_port
 from kafka_broker.programs import find_java
 
 KEYSTORE_PASSWORD = "not-a-secret"  # keytool insists on one
+MODULES = "org.apache.kafka.common.security"
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 DISTINGUISHED_NAME = f"CN={LOOPBACK}"
 
 
@@ -21,7 +23,7 @@ DISTINGUISHED_NAME = f"CN={LOOPBACK}"
 class SecureListener:
     """One further listener on a free port."""
 
-    users: Mapping[str, str] = field(default_factory=dict)  # passwords; none: no SASL
+    users: Mapping[str, str] = field(default_factory=dict)  # passwords, by PLAIN and SCRAM alike
     keystore: Path | None = None  # PKCS12 with key and certificate; none: no SSL
     port: int = field(default_factory=free_port)
 
@@ -52,15 +54,29 @@ class SecureListener:
         told: dict[str, object] = {}
         if self.users:
             users = " ".join(f'user_{name}="{word}"' for name, word in self.users.items())
-            told["sasl.enabled.mechanisms"] = "PLAIN"
-            told["plain.sasl.jaas.config"] = (
-                f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
-            )
+            told["sasl.enabled.mechanisms"] = ",".join(["PLAIN", *SCRAM])
+            told["plain.sasl.jaas.config"] = f"{MODULES}.plain.PlainLoginModule required {users};"
+            for each in SCRAM:
+                scram = f"{MODULES}.scram.ScramLoginModule required;"
+                told[f"{each.lower()}.sasl.jaas.config"] = scram
         if self.keystore:
             told["ssl.keystore.type"] = "PKCS12"
             told["ssl.keystore.location"] = self.keystore
             told["ssl.keystore.password"] = KEYSTORE_PASSWORD
         return {f"listener.name.{self.name.lower()}.{key}": each for key, each in told.items()}
+
+
+def scram_arguments(listeners: Sequence[SecureListener]) -> list[str]:
+    """Return what formats a broker's folder with the users of some listeners.
+
+    SCRAM proves a password without sending it, against a hash that the broker's metadata hold.
+    """
+    users = {user: word for listener in listeners for user, word in listener.users.items()}
+    return [
+        f"--add-scram={mechanism}=[name={user},password={word}]"
+        for user, word in users.items()
+        for mechanism in SCRAM
+    ]
 
 
 def make_keystore(folder: Path, environment: Mapping[str, str] = os.environ) -> tuple[Path, Path]:

@@ -20,6 +20,7 @@
     ├── NotConfigured       a request needs a part that the settings leave out
     ├── GenerationError     no image could be made
     │   ├── GenerationTimeout   the generator took too long
+    │   ├── WorkersLost         worker after worker ended with a job in hand
     │   └── GeneratorBusy       as many images wait to be made as may
     └── RankingError        candidates could not be scored or blended
 
@@ -172,6 +173,10 @@ class GenerationError(PigeonError):
 
 class GenerationTimeout(GenerationError):
     """The generator did not answer in time."""
+
+
+class WorkersLost(GenerationError):
+    """So many workers ended with this job in hand that it may be what ends them."""
 
 
 class GeneratorBusy(GenerationError):

@@ -3,9 +3,7 @@
 What the file leaves out, the service does without, and says so to whoever asks for it.
 """
 
-import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pigeon_recsys.service.erasure import Erasure, ErasureLog
 from pigeon_recsys.service.feedback import Feedback
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from pigeon_recsys.ports import GeneratedItemStore, ImageStore
     from pigeon_recsys.service.worker_news import Tell
     from pigeon_recsys.settings_file import SlotFile
-    from pigeon_recsys.streaming.event_log import NewRecord, RecordWriter
+    from pigeon_recsys.streaming.event_log import RecordWriter
 
 CAPACITY = 32  # pictures asked for that wait in this process; a further one is told to come again
 
@@ -35,7 +33,9 @@ def slot_service(file: "SlotFile", tell: "Tell") -> SlotService:
     """
     parts = slot_parts(file)
     images, items = image_store(file), parts.stored
-    writer = _Shared(file.parts.kafka) if file.parts.kafka else None
+    writer: RecordWriter | None = (
+        connector("record_writers", "kafka")(file.parts.kafka) if file.parts.kafka else None
+    )
     service = ServiceParts(
         items=items,
         images=images,
@@ -95,21 +95,3 @@ def _erasure(
         others={"offline": offline},
         log=None if writer is None else ErasureLog(writer),
     )
-
-
-class _Shared:
-    """A writer to the broker that threads take turns with."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self._writer: Any = connector("record_writers", "kafka")(bootstrap)
-        self._lock = threading.Lock()
-
-    def write(self, new: "Sequence[NewRecord]") -> None:
-        """Write all records or none. Raises `LogError`."""
-        with self._lock:
-            self._writer.write(new)
-
-    def close(self) -> None:
-        """Let go of the broker."""
-        with self._lock:
-            self._writer.close()

@@ -35,8 +35,11 @@ try:
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
     from pigeon_recsys_connectors.kafka_contents import partition_contents
-    from pigeon_recsys_connectors.kafka_transactions import Transactions
-    from pigeon_recsys_connectors.kafka_writer import CLOSE_TIMEOUT_S
+    from pigeon_recsys_connectors.kafka_transactions import (
+        CLOSE_TIMEOUT_S,
+        TRANSACTION_TIMEOUT_S,
+        Transactions,
+    )
 except ModuleNotFoundError as exc:
     raise MissingExtra("kafka", needed_for="the Kafka event log", library="kafka-python") from exc
 
@@ -50,15 +53,14 @@ MOVED = (
     UnknownMemberIdError,
 )
 # How long others wait for a worker that was killed: at most the first, and the second too where it
-# died inside a transaction (Kafka looks for such transactions every 10 s).
+# died inside a transaction.
 SESSION_TIMEOUT_S = 8.0
-TRANSACTION_TIMEOUT_S = 10.0
 # States are JSON of many like places: packed they are a tenth, which is less to send, to keep and
 # to sum up, and kafka-python sums in Python. Large batches pack better.
 BATCHES = {"compression_type": "gzip", "batch_size": 1 << 18, "linger_ms": 5}
 MAX_POLLED = 5000  # records of a batch: a transaction has a fixed cost
 IDLE_STEP_S = 0.2
-LAG_TIMEOUT_S = 5.0
+LAG_TIMEOUT_MS = 5_000
 OFFSETS_TIMEOUT_MS = 30_000  # without one kafka-python waits for ever
 RECONNECT_S = 2.0  # at most, between two tries; the default is 30 s
 NO_EPOCH = -1  # leader epoch of an offset; None makes kafka-python 3.0.12 wait for ever
@@ -196,8 +198,13 @@ class KafkaEventLog:
         except KafkaError as exc:
             raise LogError(f"going back to the committed offsets failed: {exc!r}") from exc
 
+    def ends(self) -> dict[Place, int]:
+        """Return where each partition ends; asks the brokers, for `LAG_TIMEOUT_MS` at most."""
+        ends = self._ends(self._consumer.assignment())
+        return {(place.topic, place.partition): offset for place, offset in ends.items()}
+
     def lag(self) -> dict[Place, int]:
-        """Return how many records wait; asks the brokers, for `LAG_TIMEOUT_S` at most.
+        """Return how many records wait; asks the brokers, for `LAG_TIMEOUT_MS` at most each.
 
         Counted from the position, which passes what transactions leave behind in a partition, and
         the committed offset does not.
@@ -206,12 +213,11 @@ class KafkaEventLog:
         self._open = {place: each for place, each in self._open.items() if place in places}
         if not places:
             return {}
-        timeout_ms = round(LAG_TIMEOUT_S * 1000)
+        ends = self._ends(places)
         try:
-            ends = self._consumer.end_offsets(list(places), timeout_ms=timeout_ms)
-            starts = {place: self._consumer.position(place, timeout_ms) for place in places}
+            starts = {place: self._consumer.position(place, LAG_TIMEOUT_MS) for place in places}
         except KafkaError as exc:
-            raise LogError(f"asking where the partitions end failed: {exc!r}") from exc
+            raise LogError(f"asking how far the partitions are read failed: {exc!r}") from exc
         for place, (start, _) in self._open.items():
             starts[place] = start
         return {
@@ -234,6 +240,15 @@ class KafkaEventLog:
         """Leave the group at once."""
         self._transactions.close()
         self._consumer.close(autocommit=False, timeout_ms=round(CLOSE_TIMEOUT_S * 1000))
+
+    def _ends(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        try:
+            ends: dict[TopicPartition, int] = self._consumer.end_offsets(
+                list(places), timeout_ms=LAG_TIMEOUT_MS
+            )
+        except KafkaError as exc:
+            raise LogError(f"asking where the partitions end failed: {exc!r}") from exc
+        return ends
 
     def _marked(self) -> dict[TopicPartition, int]:
         """Return how far one partition of this worker's has been read: what fences a transaction.

@@ -1,6 +1,7 @@
-"""Transactions of one worker on Kafka, each within a limited time.
+"""Transactions on Kafka, one after the other, each within a limited time.
 
-In:  producer settings with a transactional id; records, offsets, the membership they were read by.
+In:  producer settings with a transactional id; records; of a worker that reads, offsets and the
+     membership they were read by.
 Out: all of it written, or none; a `KafkaError` then.
 
 kafka-python 3.0 waits for a broker to end a transaction without a limit, so that a worker whose
@@ -10,6 +11,7 @@ any more, and the broker aborts what it had begun.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -20,8 +22,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from pigeon_recsys.streaming.event_log import NewRecord
-from pigeon_recsys_connectors.kafka_writer import CLOSE_TIMEOUT_S, send_all
+from pigeon_recsys_connectors.kafka_admission import check_reachable
 
+TRANSACTION_TIMEOUT_S = 10.0  # Kafka looks for transactions that lapsed every 10 s
+SEND_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 3.0
 MARGIN_S = 2.0  # by then the broker has aborted it
 
 
@@ -29,21 +34,29 @@ class Transactions:
     """One after the other. One thread uses it."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """`settings` name `transaction_timeout_ms`. Raises `KafkaError` without a broker."""
-        self._settings = settings
+        """`settings` name `transaction_timeout_ms`.
+
+        Raises `LogError` or `KafkaError` where no broker answers.
+        """
         self._limit_s = settings["transaction_timeout_ms"] / 1000 + MARGIN_S
+        limit_ms = round(self._limit_s * 1000)
+        self._settings = {"bootstrap_timeout_ms": limit_ms, "max_block_ms": limit_ms, **settings}
         self._producer: KafkaProducer | None = self._new_producer()
 
     def run(
         self,
         new: Sequence[NewRecord],
-        offsets: Mapping[TopicPartition, OffsetAndMetadata],
-        membership: ConsumerGroupMetadata,
+        offsets: Mapping[TopicPartition, OffsetAndMetadata] | None = None,
+        membership: ConsumerGroupMetadata | None = None,
     ) -> None:
-        """Write records and offsets together. Raises `KafkaError` where nothing was written."""
+        """Write records, and offsets where given, together, or none of it.
+
+        Raises `KafkaError` then, or `LogError` where no broker can be reached any more.
+        """
         if self._producer is None:
             self._producer = self._new_producer()
         producer = self._producer
+        ends_s = time.monotonic() + self._limit_s
         try:
             _within(self._limit_s, partial(_transact, producer, new, offsets, membership))
         except KafkaTimeoutError:
@@ -51,7 +64,7 @@ class Transactions:
             raise
         except KafkaError:
             try:
-                _within(self._limit_s, producer.abort_transaction)
+                _within(ends_s - time.monotonic(), producer.abort_transaction)
             except KafkaError:
                 self._give_up(producer)
             raise
@@ -72,21 +85,43 @@ class Transactions:
             producer.close(timeout=0)
 
     def _new_producer(self) -> KafkaProducer:
+        check_reachable(self._settings["bootstrap_servers"])
         producer = KafkaProducer(**self._settings)
-        producer.init_transactions()
+        try:
+            producer.init_transactions()
+        except KafkaError:
+            producer.close(timeout=0)
+            raise
         return producer
 
 
 def _transact(
     producer: KafkaProducer,
     new: Sequence[NewRecord],
-    offsets: Mapping[TopicPartition, OffsetAndMetadata],
-    membership: ConsumerGroupMetadata,
+    offsets: Mapping[TopicPartition, OffsetAndMetadata] | None,
+    membership: ConsumerGroupMetadata | None,
 ) -> None:
     producer.begin_transaction()
-    send_all(producer, new)
-    producer.send_offsets_to_transaction(offsets, membership)
+    _send_all(producer, new)
+    if offsets is not None:
+        producer.send_offsets_to_transaction(offsets, membership)
     producer.commit_transaction()
+
+
+def _send_all(producer: KafkaProducer, new: Sequence[NewRecord]) -> None:
+    """Send records and wait until all have arrived."""
+    sent = [
+        producer.send(
+            record.topic,
+            key=record.key,
+            value=record.value,
+            partition=record.partition,
+            headers=list(record.headers),
+        )
+        for record in new
+    ]
+    for future in sent:
+        future.get(timeout=SEND_TIMEOUT_S)
 
 
 def _within(limit_s: float, work: Callable[[], None]) -> None:
@@ -101,8 +136,8 @@ def _within(limit_s: float, work: Callable[[], None]) -> None:
 
     thread = threading.Thread(target=run, name="transaction", daemon=True)
     thread.start()
-    thread.join(limit_s)
+    thread.join(max(0.0, limit_s))
     if thread.is_alive():
-        raise KafkaTimeoutError(f"no answer of the brokers in {limit_s:g} s")
+        raise KafkaTimeoutError(f"no answer of the brokers in {limit_s:.3g} s")
     if failures:
         raise failures[0]

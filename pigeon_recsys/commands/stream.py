@@ -131,7 +131,7 @@ def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
 
     from pigeon_recsys.streaming.ingest import HistoryIngest, Ingested, IngestSettings
     from pigeon_recsys.streaming.messages import MessageReader
-    from pigeon_recsys.streaming.running import stop_on_signals, work_on_log
+    from pigeon_recsys.streaming.running import STOP_LIMIT_S, stop_on_signals, work_on_log
     from pigeon_recsys.wiring import history_store_type
 
     total = Ingested()
@@ -139,7 +139,7 @@ def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
     reader = MessageReader(codecs(args).events)
     with operating(args) as observer:
         store = history_store_type("feast").open(args.store)
-        with stop_on_signals() as stop:  # from here on there is a batch to finish
+        with stop_on_signals(STOP_LIMIT_S) as stop:  # from here on there is a batch to finish
             for done in work_on_log(
                 lambda: open_log(args, args.events),
                 lambda log: HistoryIngest(log, store, reader, settings, observer).step,
@@ -156,14 +156,15 @@ def run_ingest(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_replay(args: argparse.Namespace) -> dict[str, Any]:
-    """Send letters back until none has come for a while, and say how many."""
+    """Send back the letters that are there, and say how many."""
     from contextlib import closing
 
     from pigeon_recsys.streaming.dead_letters import SUFFIX
-    from pigeon_recsys.streaming.replay import replay_step
-    from pigeon_recsys.streaming.running import run_steps, stop_on_signals
+    from pigeon_recsys.streaming.replay import Replay
+    from pigeon_recsys.streaming.running import STOP_LIMIT_S, run_steps, stop_on_signals
 
-    with closing(open_log(args, args.topic + SUFFIX)) as log, stop_on_signals() as stop:
-        count = sum(run_steps(lambda: replay_step(log, POLL_S), stop, args.until_idle))
+    with closing(open_log(args, args.topic + SUFFIX)) as log, stop_on_signals(STOP_LIMIT_S) as stop:
+        replay = Replay(log)
+        count = sum(run_steps(lambda: replay.step(POLL_S), stop, args.until_idle))
     print(f"{count} dead letters sent back to {args.topic}")
     return {"replayed": count}

@@ -58,7 +58,7 @@ def run_follow(args: argparse.Namespace) -> dict[str, Any]:
         group_of,
         only_follower,
     )
-    from pigeon_recsys.streaming.running import run_steps, stop_on_signals
+    from pigeon_recsys.streaming.running import STOP_LIMIT_S, run_steps, stop_on_signals
 
     if not args.save_every > 0:
         raise SettingsError(f"--save-every must be above 0 seconds, got {args.save_every}.")
@@ -69,7 +69,7 @@ def run_follow(args: argparse.Namespace) -> dict[str, Any]:
         recover_folder(folder)
         index = FaissIndex.load(folder)
         args.group = args.group or group_of(folder, index.source)
-        with closing(open_log(args, args.generated)) as log, stop_on_signals() as stop:
+        with closing(open_log(args, args.generated)) as log, stop_on_signals(STOP_LIMIT_S) as stop:
             follower = ItemFollower(log, index, folder, codecs(args).items, settings)
             for done in run_steps(follower.step, stop, args.until_idle):
                 total += done

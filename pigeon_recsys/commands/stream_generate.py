@@ -58,6 +58,8 @@ def register_generate(subcommands: Any) -> None:
 
 
 def _add_making(parser: argparse.ArgumentParser) -> None:
+    from pigeon_recsys.streaming.takeovers import MOST
+
     options = parser.add_argument_group("making images")
     options.add_argument(
         "--generators", type=int, default=1, help="processes with a model each, one a GPU"
@@ -73,6 +75,12 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
         "finds unsafe",
     )
     options.add_argument("--attempts", type=int, default=3, help="at an image that fails")
+    options.add_argument(
+        "--takeovers",
+        type=int,
+        default=MOST,
+        help="of a job whose workers ended, before it is given up",
+    )
     options.add_argument(
         "--ratio",
         type=ratio_choice,
@@ -110,17 +118,26 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.streaming.job_queue import JobQueue, Made, QueueSettings
     from pigeon_recsys.streaming.making import ItemMaker
     from pigeon_recsys.streaming.planning import Planner
-    from pigeon_recsys.streaming.running import stop_on_signals, work_on_log
+    from pigeon_recsys.streaming.running import STOP_LIMIT_S, stop_on_signals, work_on_log
     from pigeon_recsys.wiring import history_store_type
 
     queue = QueueSettings(batch_size=args.batch_size, max_attempts=args.attempts)
     settings = GenerateSettings(
-        _trigger(args), args.histories, args.requests, args.generated, args.state
+        _trigger(args),
+        args.histories,
+        args.requests,
+        args.generated,
+        args.state,
+        most_takeovers=args.takeovers,
     )
     spoken = codecs(args)
     histories = history_store_type("feast").open(args.store)
     done: Counter[str] = Counter()
-    with operating(args) as observer, stop_on_signals() as stop, _generators(args) as made:
+    with (
+        operating(args) as observer,
+        stop_on_signals(STOP_LIMIT_S) as stop,
+        _generators(args) as made,
+    ):
         stage, processes = made
         planner = Planner(histories, stage.catalog, stage.index, processes[0].version)
         makers = [ItemMaker(process, stage, process.close) for process in processes]

@@ -121,12 +121,10 @@ class WorkerMaking:
         self._writer = writer
         self._topic = topic
         self._codec = codec or JsonRequests()
-        self._lock = threading.Lock()  # one thread at a time uses a writer
 
     def start(self, job: GenerationJob, request: GenerationRequest) -> None:
         """Write the request to its topic. Raises `LogError`."""
-        with self._lock:
-            self._writer.write([request_record(self._topic, request, self._codec)])
+        self._writer.write([request_record(self._topic, request, self._codec)])
 
     def is_running(self, key: str) -> bool:
         """False: only workers know."""
@@ -137,8 +135,7 @@ class WorkerMaking:
 
     def close(self) -> None:
         """Let go of the writer."""
-        with self._lock:
-            self._writer.close()
+        self._writer.close()
 
 
 class _Running:

@@ -14,6 +14,7 @@ from pigeon_recsys.errors import (
     GenerationTimeout,
     UnknownItem,
     UnknownUser,
+    WorkersLost,
 )
 from pigeon_recsys.streaming.event_log import NewRecord, Record
 
@@ -25,6 +26,7 @@ MAX_STACK = 4_000  # characters
 UNEXPECTED = "failed"  # the reason of an error that has no word of its own
 REASONS: Mapping[type[Exception], str] = {
     GenerationTimeout: "timeout",
+    WorkersLost: "workers-lost",
     GenerationError: "generation",
     UnknownItem: "unknown-item",
     UnknownUser: "unknown-user",

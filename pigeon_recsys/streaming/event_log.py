@@ -72,6 +72,12 @@ class EventLog(Protocol):
     def rewind(self) -> None:
         """Forget what was polled since the last commit: it is polled again."""
 
+    def ends(self) -> dict[Place, int]:
+        """Return the offset at which the next record of each partition held will lie.
+
+        What open transactions have written lies behind it. Raises `LogError`.
+        """
+
     def lag(self) -> dict[Place, int]:
         """Return how many records of each partition this worker has are not committed as read.
 
@@ -88,7 +94,10 @@ class EventLog(Protocol):
 
 @runtime_checkable
 class RecordWriter(Protocol):
-    """Writes records without reading any: a producer of events or requests."""
+    """Writes records without reading any: a producer of events or requests. Threads share it.
+
+    After a failed write the next one is tried anew.
+    """
 
     def write(self, new: Sequence[NewRecord]) -> None:
         """Write all records, in order within each key, or none. Raises `LogError`."""

@@ -12,8 +12,9 @@ compacted topic. Every step ends in one transaction that moves all of it togethe
     a job ends     -> its item or dead letter, the user's state without the job
 
 So a job is in hand or has its result, never both and never neither. A worker that takes partitions
-over reads their states and goes on with the jobs in hand; what an earlier try had stored under the
-job's key is found, and the generator is not asked again.
+over reads their states and goes on with the jobs in hand, and counts that before the pool gets
+them; what an earlier try had stored under the job's key is found, and the generator is not asked
+again.
 """
 
 import logging
@@ -28,8 +29,10 @@ from pigeon_recsys.errors import (
     HistoryStoreError,
     LogError,
     PartitionsMoved,
+    SettingsError,
     UnknownItem,
     UnknownUser,
+    WorkersLost,
 )
 from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.history.state import HistoryState
@@ -42,11 +45,12 @@ from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Record, read_
 from pigeon_recsys.streaming.generation_memory import GenerationMemory
 from pigeon_recsys.streaming.generation_requests import GenerationRequest
 from pigeon_recsys.streaming.job_pool import JobPool
-from pigeon_recsys.streaming.job_queue import Ended, Made
+from pigeon_recsys.streaming.job_queue import Ended, Failed, Made
 from pigeon_recsys.streaming.jobs import GenerationJob
 from pigeon_recsys.streaming.messages import MessageReader
 from pigeon_recsys.streaming.observation import HISTORY_STORE, SILENT, Observer
 from pigeon_recsys.streaming.planning import Planner
+from pigeon_recsys.streaming.takeovers import MOST, Takeovers
 from pigeon_recsys.streaming.topics import GENERATED, HISTORIES, REQUESTS, STATE
 from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.streaming.user_demand import UserDemand
@@ -67,6 +71,11 @@ class GenerateSettings:
     generated: str = GENERATED
     state: str = STATE  # compacted
     poll_s: float = 0.2
+    most_takeovers: int = MOST  # by workers, of one job, before it is given up
+
+    def __post_init__(self) -> None:
+        if self.most_takeovers < 1:
+            raise SettingsError(f"--takeovers must be at least 1, got {self.most_takeovers}.")
 
     @property
     def reads(self) -> tuple[str, str]:
@@ -76,12 +85,13 @@ class GenerateSettings:
 
 @dataclass(slots=True)
 class Step:
-    """What a step comes to: what it writes, and the jobs that start once it is written."""
+    """What a step comes to: what it writes, and the jobs that the pool gets once it is written."""
 
     records: Sequence[Record]
     new: list[NewRecord] = field(default_factory=list)
     letters: list[tuple[str, Exception]] = field(default_factory=list)  # topic, what was wrong
     started: list[GenerationJob] = field(default_factory=list)
+    taken_over: list[GenerationJob] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     num_in_hand: int = 0  # jobs without a result, after it
 
@@ -114,12 +124,13 @@ class GenerationWorker:
         self._memory = GenerationMemory(
             log, self._settings.reads, self._settings.state, self._settings.trigger, observer
         )
+        self._takeovers = Takeovers()
 
     def step(self) -> Step:
         """Read what has come, take in what has ended, start what is due; all of it or nothing."""
         records = self._log.poll(self._settings.poll_s)
         try:
-            self._pool.add(self._memory.follow(self._now_ms()))
+            self._takeovers.found(self._memory.follow(self._now_ms()))
             step = self._decided(records)
             self._commit(step)
         except PartitionsMoved as moved:
@@ -130,7 +141,7 @@ class GenerationWorker:
             return Step(())
         finally:
             self._pool.keep_only(self._memory.jobs_in_hand)
-        self._pool.add(step.started)
+        self._pool.add([*step.taken_over, *step.started])
         step.num_in_hand = len(self._memory.jobs_in_hand)
         self._tell(step)
         return step
@@ -139,10 +150,12 @@ class GenerationWorker:
         step = Step(records)
         for record in records:
             self._take(record, step)
+        for key in self._takeovers.due(self._memory.takeovers):
+            self._take_over(key, step)
         for ended in self._pool.ended():
             self._end(ended, step)
-        now_ms = self._now_ms()
-        for turn in islice(self._memory.due(now_ms), max(0, self._pool.room)):
+        now_ms, room = self._now_ms(), self._pool.room - len(step.taken_over)
+        for turn in islice(self._memory.due(now_ms), max(0, room)):
             if not self._start(turn, now_ms, step):
                 break
         return step
@@ -179,6 +192,22 @@ class GenerationWorker:
         liked, vectors_ND = indexed_likes(self._planner.index, state.history().liked)
         user = self._memory.user(record.partition, state.user_id)
         return user.with_history(liked, taste_of(vectors_ND))
+
+    def _take_over(self, key: str, step: Step) -> None:
+        """Go on with a job that another worker left in hand, or give it up."""
+        owner = self._memory.owner_of(key)
+        assert owner is not None
+        partition, user = owner
+        assert user.job is not None
+        if user.takeovers >= self._settings.most_takeovers:
+            error = WorkersLost(
+                f"{user.takeovers} workers took the job over and none ended it, so it may be what "
+                "ends them: see their last logs, and why their processes ended."
+            )
+            self._end(Ended(user.job, Failed(error), gpu_s=0.0, attempts=0), step)
+            return
+        self._memory.remember(partition, user.taken_over(), self._now_ms())
+        step.taken_over.append(user.job)
 
     def _end(self, ended: Ended, step: Step) -> None:
         """Publish a job's result, unless the job is in hand no more."""

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.streaming.demand_table import DemandTable, Turn
 from pigeon_recsys.streaming.event_log import EventLog, NewRecord, Place
-from pigeon_recsys.streaming.jobs import GenerationJob
 from pigeon_recsys.streaming.observation import SILENT, Observer
 from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys.streaming.user_demand import UserDemand
@@ -57,7 +56,12 @@ class GenerationMemory:
         """Keys of the jobs that have started and have no result yet."""
         return frozenset(self._places)
 
-    def follow(self, now_ms: int) -> list[GenerationJob]:
+    @property
+    def takeovers(self) -> dict[str, int]:
+        """How often each job in hand was taken over."""
+        return {key: self._table.get(*place).takeovers for key, place in self._places.items()}
+
+    def follow(self, now_ms: int) -> list[str]:
         """Give up the partitions that were lost, read those that came; return their open jobs."""
         held = self._held(self._log.held())
         for number in [each for each, tenure in self._tenures.items() if held.get(each) != tenure]:
@@ -72,8 +76,8 @@ class GenerationMemory:
         for number in new:
             self._table.take_over(number, users[number], now_ms)
         self._tenures |= new
-        jobs = {user.job: (n, user.user_id) for n in new for user in users[n] if user.job}
-        self._places |= {job.key: place for job, place in jobs.items()}
+        jobs = {user.job.key: (n, user.user_id) for n in new for user in users[n] if user.job}
+        self._places |= jobs
         self._observer.restoring(0)
         return list(jobs)
 

@@ -1,11 +1,13 @@
 """A worker's life: steps until it is told to stop or nothing has come for a while.
 
 SIGTERM and Ctrl-C end it after the batch in hand: within one poll, or one store write and one
-transaction. A second signal ends the process at once; nothing is lost by that either.
+transaction. What hangs for longer, a store that neither answers nor refuses, is left after a
+limit. A second signal ends the process at once; nothing is lost by either.
 """
 
 import gc
 import logging
+import os
 import signal
 import threading
 import time
@@ -22,19 +24,27 @@ logger = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5  # for a log that failed; doubled each time
 LONGEST_WAIT_S = 15.0
+STOP_LIMIT_S = 50.0  # a store's lock, a transaction and closing may take 48 s together
 
 Log = TypeVar("Log", bound=EventLog)
 Done = TypeVar("Done")  # false where nothing was done
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that the first SIGTERM or SIGINT sets; the second acts as it always does."""
+def stop_on_signals(limit_s: float | None = None) -> Iterator[threading.Event]:
+    """Yield an event that the first SIGTERM or SIGINT sets; the second acts as it always does.
+
+    With a limit, the process ends then, with exit code 1, if the block still has not.
+    """
     stop = threading.Event()
+    timer = threading.Timer(limit_s or 0.0, _end_at_once, [limit_s])
+    timer.daemon = True
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
+        if limit_s is not None:
+            timer.start()
         _restore(before)
 
     for each in before:
@@ -42,6 +52,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
+        timer.cancel()
         _restore(before)
 
 
@@ -91,6 +102,15 @@ def work_on_log(
             observer.waited(wait_s)
             stop.wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _end_at_once(limit_s: float) -> None:
+    logger.error(
+        "something still hangs %g s after the signal to stop, so this process ends as it is. "
+        "Nothing is lost: what was not committed is read again.",
+        limit_s,
+    )
+    os._exit(1)
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

@@ -71,6 +71,7 @@ class UserDemand:
     mark: Mark = field(default_factory=Mark)
     recent: tuple[RecentJob, ...] = ()  # newest last
     job: GenerationJob | None = None  # started, and neither published nor given up
+    takeovers: int = 0  # of that job: how many workers took it up after the one who started it
     gpu_s: float = 0.0  # spent on the day of `gpu_ms`
     gpu_ms: int = 0
 
@@ -78,7 +79,8 @@ class UserDemand:
         """Return what is wanted under a history; without a like nothing can be drawn."""
         liked = tuple(liked)
         if not liked:
-            return replace(self, demand=self.demand.with_history(new_likes=0, drift=0.0), job=None)
+            demand = self.demand.with_history(new_likes=0, drift=0.0)
+            return replace(self, demand=demand, job=None, takeovers=0)
         new_likes, drift = self.mark.new_likes(liked), self.mark.drift(taste)
         return replace(self, demand=self.demand.with_history(new_likes=new_likes, drift=drift))
 
@@ -91,6 +93,10 @@ class UserDemand:
         recent = (*self.recent, RecentJob(job.key, job.reference.item_id))[-NUM_RECENT:]
         demand = self.demand.started(job.started_ms)
         return replace(self, demand=demand, mark=mark, recent=recent, job=job)
+
+    def taken_over(self) -> "UserDemand":
+        """Return what is remembered once another worker takes up the job in hand."""
+        return replace(self, takeovers=self.takeovers + 1)
 
     def answered(self) -> "UserDemand":
         """Return what is left when a request asks for what has been made before."""
@@ -105,7 +111,7 @@ class UserDemand:
         recent = self.recent
         if not is_made and self.job is not None:
             recent = tuple(each for each in recent if each.key != self.job.key)
-        return replace(self, job=None, recent=recent, gpu_s=spent, gpu_ms=now_ms)
+        return replace(self, job=None, takeovers=0, recent=recent, gpu_s=spent, gpu_ms=now_ms)
 
     def decide(self, now_ms: int, gpu_s_left: float, settings: TriggerSettings) -> Decision:
         """Return whether to start a job now; never while one is in hand."""
@@ -131,6 +137,7 @@ class UserDemand:
             "taste": _text(self.mark.taste),
             "recent": [[each.key, each.reference_item_id] for each in self.recent],
             "job": None if self.job is None else self.job.to_json(),
+            "takeovers": self.takeovers,
             "gpu_s": self.gpu_s,
             "gpu_ms": self.gpu_ms,
         }
@@ -150,6 +157,7 @@ class UserDemand:
                 mark=Mark(_read_likes(content["likes"]), base64.b64decode(content["taste"])),
                 recent=tuple(RecentJob(key, item_id) for key, item_id in content["recent"]),
                 job=None if job is None else GenerationJob.from_json(job),
+                takeovers=int(content.get("takeovers", 0)),  # earlier versions did not count
                 gpu_s=float(content["gpu_s"]),
                 gpu_ms=int(content["gpu_ms"]),
             )

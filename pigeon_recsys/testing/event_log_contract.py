@@ -142,6 +142,21 @@ class EventLogContract(ABC):
             log.num_partitions("no-such-topic")
         log.close()
 
+    def test_ends_are_where_the_next_record_will_lie(self) -> None:
+        topics = self.make_topics({EVENTS: 2})
+        events = topics[EVENTS]
+        self.write([NewRecord(events, b"k", str(n).encode(), partition=0) for n in range(3)])
+        log = self.make_log([events])
+        held_by(log, 2)
+        ends = log.ends()
+        assert ends.keys() == {(events, 0), (events, 1)}
+        assert ends[events, 0] >= 3
+        self.write([NewRecord(events, b"k", b"later", partition=n) for n in (0, 1)])
+        (late,) = [r for r in self.read_all(events) if r.partition == 0 and r.value == b"later"]
+        assert late.offset == ends[events, 0]
+        assert log.ends()[events, 1] > ends[events, 1]
+        log.close()
+
     def test_lag_is_what_is_not_committed_as_read(self) -> None:
         topics = self.make_topics({EVENTS: 2, RESULTS: 1})
         events, results = topics[EVENTS], topics[RESULTS]

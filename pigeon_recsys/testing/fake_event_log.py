@@ -113,6 +113,10 @@ class FakeEventLog:
             for place in self._topics.places(self._reads)
         }
 
+    def ends(self) -> dict[Place, int]:
+        """Return how many records each partition has."""
+        return {place: len(self._topics.of(place)) for place in self.held()}
+
     def lag(self) -> dict[Place, int]:
         """Return what is not committed as read."""
         if self._topics.owner is not self:

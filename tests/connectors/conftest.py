@@ -9,8 +9,10 @@ import pytest
 import yaml
 from feast import FeatureStore
 
+from kafka_broker.cluster import Cluster
 from pigeon_recsys_connectors.feast_history import FeastHistoryStore
 from pigeon_recsys_connectors.feast_repository import _definitions, shipped_feature_repo
+from tests.connectors.operated import Ingest, ingest_on
 from tests.connectors.servers import (
     LOOPBACK,
     POSTGRES_USER,
@@ -113,3 +115,11 @@ def on_postgres(postgres: Postgres, postgres_repository: Path) -> Path:
     with postgres.connect() as connection:
         connection.execute(f"TRUNCATE {TABLE}, {ITEM_TABLE}, {USER_ITEMS_TABLE}")
     return postgres_repository
+
+
+@pytest.fixture
+def ingest(kafka: Cluster, tmp_path: Path) -> Iterator[Ingest]:
+    """An ingest worker that has not been started, on topics of its own."""
+    with ingest_on(kafka.bootstrap, kafka.unique("operated"), tmp_path / "feast") as found:
+        kafka.topics.extend(found.topics[1::2])
+        yield found

@@ -30,6 +30,10 @@ class SecuredKafka:
             "sasl_plain_password": PASSWORD,
         }
 
+    def scram_settings(self, mechanism: str) -> dict[str, Any]:
+        """Those of a client that does not send its password."""
+        return {**self.password_settings, "sasl_mechanism": mechanism}
+
     @property
     def encrypted_settings(self) -> dict[str, Any]:
         return {

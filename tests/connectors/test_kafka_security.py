@@ -40,11 +40,13 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
         yield found
 
 
-@pytest.fixture(params=["password", "encrypted"])
+@pytest.fixture(params=["password", "encrypted", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def door(request: pytest.FixtureRequest, secured: SecuredKafka) -> Door:
+    if request.param == "encrypted":
+        return Door(secured.encrypted.bootstrap, secured.encrypted_settings)
     if request.param == "password":
         return Door(secured.with_password.bootstrap, secured.password_settings)
-    return Door(secured.encrypted.bootstrap, secured.encrypted_settings)
+    return Door(secured.with_password.bootstrap, secured.scram_settings(request.param))
 
 
 @pytest.fixture
@@ -53,7 +55,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_topics_are_made_read_and_written(door: Door) -> None:
-    topic = f"secured-{door.settings['security_protocol'].lower()}"
+    protocol, mechanism = (door.settings[f] for f in ("security_protocol", "sasl_mechanism"))
+    topic = f"secured-{protocol.lower()}-{mechanism.lower()}"
     assert make_topics(door.bootstrap, [Topic(topic, 1)], 1, door.settings) == [topic]
     log = KafkaEventLog(door.bootstrap, f"{topic}-group", [topic], security=door.settings)
     while not log.lag():
@@ -70,6 +73,11 @@ def test_topics_are_made_read_and_written(door: Door) -> None:
     ("encrypted", "wrong", "fault"),
     [
         (False, {"sasl_plain_password": WRONG}, "by SASL_PLAINTEXT: .* user name and password"),
+        (
+            False,
+            {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_password": WRONG},
+            "by SASL_PLAINTEXT: .* user name and password",
+        ),
         (True, {"sasl_plain_password": WRONG}, "by SASL_SSL: .* user name, password"),
         (True, {"ssl_cafile": "other"}, "certificate verify failed"),
         (True, {"security_protocol": "SASL_PLAINTEXT"}, "by SASL_PLAINTEXT: .*Check protocol"),

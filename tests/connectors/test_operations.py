@@ -1,138 +1,40 @@
-"""A worker is operated: health, metrics, logs and the runbook, on a real Kafka and Feast."""
+"""A worker is operated: health, metrics and logs, on a real Kafka and Feast."""
 
+import fcntl
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kafka import KafkaProducer
+from kafka import TopicPartition
 
 from kafka_broker.broker import Broker
 from kafka_broker.cluster import Cluster
-from kafka_broker.ports import free_port
-from pigeon_recsys.cli import main
-from pigeon_recsys.hashed_ids import KEY_VARIABLE
 from pigeon_recsys.history.events import Interacted
+from pigeon_recsys.operations.health import Patience, Watchdog
+from pigeon_recsys.operations.metrics import StreamMetrics
+from pigeon_recsys.operations.server import serving
 from pigeon_recsys.records import LIKE
+from pigeon_recsys.streaming.ingest import HistoryIngest, IngestSettings
 from pigeon_recsys.streaming.interaction_messages import JsonEvents
-from pigeon_recsys_connectors.feast_history import FeastHistoryStore
+from pigeon_recsys.streaming.messages import MessageReader
+from pigeon_recsys.streaming.sending import event_record
+from pigeon_recsys.testing.fakes import FakeHistoryStateStore
+from pigeon_recsys_connectors.kafka_event_log import KafkaEventLog
+from pigeon_recsys_connectors.kafka_writer import KafkaWriter
+from tests.connectors.operated import (
+    PATIENCE_S,
+    USER,
+    Ingest,
+    ingest_on,
+    like,
+    wait_until,
+)
 
-USER = "ada@example.com"
-PATIENCE_S = 90.0
-POLL_S = 0.2
-
-
-@dataclass
-class Ingest:
-    """A worker that runs, and its topics."""
-
-    kafka: str
-    prefix: str  # of its topics and its group
-    store: Path
-    at: str
-    process: subprocess.Popen[str] | None = None
-
-    @property
-    def events(self) -> str:
-        return f"{self.prefix}-interactions"
-
-    @property
-    def topics(self) -> list[str]:
-        return ["--events", self.events, "--histories", f"{self.prefix}-histories"]
-
-    @property
-    def group(self) -> str:
-        return f"{self.prefix}-group"
-
-    def start(self, *more: str) -> None:
-        path = {"PYTHONPATH": os.pathsep.join(sys.path), KEY_VARIABLE: "key"}
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pigeon_recsys.cli", "stream", "ingest", "-v"),
-                *("--kafka", self.kafka, *self.topics, "--group", self.group),
-                *("--store", str(self.store), "--operations", self.at, *more),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **path},
-        )
-
-    def stop(self) -> tuple[str, str]:
-        """End the worker in good order and return what it printed and logged."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        printed = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, printed[1]
-        return printed
-
-    def get(self, page: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://{self.at}{page}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as refused:
-            with closing(refused):
-                return refused.code, refused.read().decode()
-        except OSError as exc:
-            return 0, str(exc)
-
-    def problems(self, page: str) -> list[str]:
-        found: list[dict[str, Any]] = json.loads(self.get(page)[1])["problems"]
-        return [problem["what"] for problem in found]
-
-    def metric(self, name: str) -> float:
-        """Return a metric, summed over its labels."""
-        lines = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.get("/metrics")[1], re.MULTILINE)
-        return sum(map(float, lines))
-
-    def send(self, *values: tuple[str, bytes]) -> None:
-        producer = KafkaProducer(bootstrap_servers=self.kafka)
-        for user_id, value in values:
-            producer.send(self.events, key=user_id.encode(), value=value).get(timeout=30)
-        producer.close()
-
-
-def like(number: int) -> tuple[str, bytes]:
-    at_ms = time.time_ns() // 1_000_000
-    return USER, JsonEvents().encode(Interacted(USER, f"e{number}", at_ms, f"i{number}", LIKE))
-
-
-def wait_until(claim: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(POLL_S)
-
-
-@contextmanager
-def ingest_on(bootstrap: str, prefix: str, store: Path) -> Iterator[Ingest]:
-    FeastHistoryStore.create(store, [])
-    found = Ingest(bootstrap, prefix, store, f"127.0.0.1:{free_port()}")
-    assert main(["stream", "topics", "--kafka", bootstrap, "--partitions", "2", *found.topics]) == 0
-    try:
-        yield found
-    finally:
-        if found.process is not None and found.process.poll() is None:
-            found.process.kill()
-            found.process.communicate()
-
-
-@pytest.fixture
-def ingest(kafka: Cluster, tmp_path: Path) -> Iterator[Ingest]:
-    with ingest_on(kafka.bootstrap, kafka.unique("operated"), tmp_path / "feast") as found:
-        kafka.topics.extend(found.topics[1::2])
-        yield found
+NOW_MS = 1_767_225_600_000
 
 
 def test_a_worker_tells_its_health_its_numbers_and_no_user(ingest: Ingest) -> None:
@@ -174,77 +76,53 @@ def test_without_its_broker_a_worker_is_alive_and_not_ready(tmp_path: Path) -> N
         ingest.stop()
 
 
-def runbook(repo_root: Path, chapter: str) -> list[str]:
-    """Return the code blocks of a chapter."""
-    page = (repo_root / "docs/operations.md").read_text()
-    text = page.split(f"### {chapter}\n")[1].split("\n### ")[0]
-    return re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
-
-
-def admin(command: str, ingest: Ingest) -> str:
-    """Run a command of the runbook on this test's broker and group."""
-    for written, real in (
-        ("python", sys.executable),
-        ("HOST:PORT", ingest.kafka),
-        ("pigeon-ingest", ingest.group),
-        ("interactions:", f"{ingest.events}:"),
-        ("{0..11}", "{0..1}"),
-    ):
-        command = command.replace(written, real)
-    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    return found.stdout
-
-
-def commands(
-    repo_root: Path, chapter: str, program: str = "python -m kafka.admin"
-) -> Sequence[str]:
-    lines = [line for block in runbook(repo_root, chapter) for line in block.splitlines()]
-    return [line for line in lines if line.startswith(program)]
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Hold a lock between writers, as a writer that hangs would."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.slow
-def test_a_day_is_reprocessed_as_the_runbook_says(ingest: Ingest, repo_root: Path) -> None:
-    ingest.send(like(1), like(2))
-    ingest.start()
-    wait_until(lambda: ingest.metric("pigeon_events_counted_total") == 2)
-    for command in commands(repo_root, "Lag grows"):
-        assert ingest.events in admin(command, ingest)
-    ingest.stop()
-    store = FeastHistoryStore.open(ingest.store)
-    before = store.states([USER])
-    (reset,) = commands(repo_root, "Reprocess a day")
-    admin(reset, ingest)
-    ingest.start()
-    wait_until(lambda: ingest.metric("pigeon_events_counted_total") == 2)
-    assert ingest.metric("pigeon_histories_changed_total") == 0
-    ingest.stop()
-    assert store.states([USER]) == before
-
-
-@pytest.mark.slow
-def test_a_user_is_erased_as_the_runbook_says(ingest: Ingest, repo_root: Path) -> None:
+def test_a_worker_whose_step_takes_too_long_fails_its_health_check(ingest: Ingest) -> None:
+    ingest.start("--hang-after", "3")
     ingest.send(like(1))
-    ingest.start()
     wait_until(lambda: ingest.metric("pigeon_events_counted_total") == 1)
-    (code,) = runbook(repo_root, "A user's erasure")
-    for placeholder, real in (
-        ('"USER"', repr(USER)),
-        ("HOST:PORT", ingest.kafka),
-        ('"interactions"', repr(ingest.events)),
-    ):
-        assert placeholder in code
-        code = code.replace(placeholder, real)
-    exec(code, {})
-    wait_until(lambda: ingest.metric("pigeon_events_counted_total") == 2)
+    (lock,) = (ingest.store / "data").glob("*history*.lock")
+    with held(lock):
+        ingest.send(like(2))
+        wait_until(lambda: ingest.get("/healthz")[0] == 503)
+        assert ingest.problems("/healthz") == ["the worker's loop hangs"]
+    wait_until(lambda: ingest.get("/healthz")[0] == 200)
     ingest.stop()
-    assert FeastHistoryStore.open(ingest.store).recent(USER, 9).item_ids == ()
 
 
-@pytest.mark.slow
-def test_a_record_is_passed_as_the_runbook_says(ingest: Ingest, repo_root: Path) -> None:
-    (skip,) = commands(repo_root, "A poison message")
-    skip = re.sub(r"interactions:3:1205", "interactions:0:0", skip)
-    admin(skip, ingest)
-    (describe,) = commands(repo_root, "Broker down")
-    assert "cluster_id" in admin(describe, ingest)
+def test_a_partition_that_goes_silent_fails_the_health_check_and_is_named(kafka: Cluster) -> None:
+    """As one did that was kept across a rebalance, before kafka-python 3.0.11."""
+    events, histories = (kafka.new_topic(name, num_partitions=2) for name in ("in", "out"))
+    watchdog, store = Watchdog(Patience(stall_s=2.0)), FakeHistoryStateStore()
+    settings = IngestSettings(histories, poll_s=0.2)
+    with (
+        closing(KafkaEventLog(kafka.bootstrap, kafka.unique("group"), [events])) as log,
+        serving("127.0.0.1:0", watchdog, StreamMetrics()) as at,
+    ):
+        worker = HistoryIngest(log, store, MessageReader(JsonEvents()), settings, watchdog)
+        while len(log.held()) < 2:
+            worker.step()
+        log._consumer.pause(TopicPartition(events, 1))
+        likes = [Interacted(user, "e", NOW_MS, "i", LIKE) for user in ("of-0", "of-1")]
+        with closing(KafkaWriter(kafka.bootstrap)) as writer:
+            sent = [event_record(events, each, JsonEvents()) for each in likes]
+            writer.write([replace(each, partition=number) for number, each in enumerate(sent)])
+        while not watchdog.alive():
+            worker.step()
+        worker_at = Ingest(kafka.bootstrap, "", Path(), at)
+        status, page = worker_at.get("/healthz")
+    (problem,) = json.loads(page)["problems"]
+    assert (status, problem["what"]) == (503, "a partition is stalled")
+    assert (problem["topic"], problem["partition"]) == (events, 1)
+    assert store.states(["of-0", "of-1"]).keys() == {"of-0"}, "the other one went on"

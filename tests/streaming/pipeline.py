@@ -7,16 +7,11 @@ from pigeon_recsys.history.events import HistoryEvent, Interacted
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.ports import ImageGenerator
 from pigeon_recsys.records import LIKE, GeneratedItem, Generation, GenerationTask, Reference
+from pigeon_recsys.streaming.codecs import Codecs
 from pigeon_recsys.streaming.dead_letters import SUFFIX
 from pigeon_recsys.streaming.event_log import NewRecord
-from pigeon_recsys.streaming.generate import (
-    Codecs,
-    GenerateSettings,
-    GenerationWorker,
-    Step,
-)
-from pigeon_recsys.streaming.generated_messages import JsonGeneratedItems
-from pigeon_recsys.streaming.generation_requests import GenerationRequest, JsonRequests
+from pigeon_recsys.streaming.generate import GenerateSettings, GenerationWorker, Step
+from pigeon_recsys.streaming.generation_requests import GenerationRequest
 from pigeon_recsys.streaming.job_pool import JobPool
 from pigeon_recsys.streaming.job_queue import JobQueue, QueueSettings
 from pigeon_recsys.streaming.making import ItemMaker, Stage
@@ -65,6 +60,7 @@ class World:
     images: FakeImageStore = field(default_factory=FakeImageStore)
     items: FakeGeneratedItemStore = field(default_factory=FakeGeneratedItemStore)
     generator: CountingGenerator = field(default_factory=CountingGenerator)
+    codecs: Codecs = field(default_factory=Codecs)
     now_ms: int = NOON
 
     def __post_init__(self) -> None:
@@ -74,7 +70,7 @@ class World:
         pictures = [self.catalog.pixels(item_id) for item_id in self.catalog.item_ids]
         self.index = FakeIndex(self.catalog.item_ids, embedder.embed(pictures))
         self.stage = Stage(
-            self.catalog, embedder, self.index, self.images, self.items, JsonGeneratedItems()
+            self.catalog, embedder, self.index, self.images, self.items, self.codecs.items
         )
 
     def learn(self, user_id: str, *events: HistoryEvent) -> None:
@@ -91,7 +87,7 @@ class World:
         """Ask for an image of an item, or of what a text says."""
         reference = Reference(item_id, text)
         request = GenerationRequest(user_id, request_id, self.now_ms, reference)
-        self.write_request(user_id.encode(), JsonRequests().encode(request))
+        self.write_request(user_id.encode(), self.codecs.requests.encode(request))
 
     def write_request(self, key: bytes, value: bytes) -> None:
         """Write any record to the topic of requests."""
@@ -100,7 +96,7 @@ class World:
     def published(self) -> list[GeneratedItem]:
         """Return all items on their topic."""
         records = self.topics.records(SETTINGS.generated)
-        return [JsonGeneratedItems().decode(record.value or b"") for record in records]
+        return [self.codecs.items.decode(record.value or b"") for record in records]
 
     def letters(self, topic: str = LETTERS) -> list[tuple[str, bytes]]:
         """Return reason and value of all dead letters."""
@@ -134,7 +130,7 @@ class Worker:
             self.log,
             planner,
             JobPool(self.queue, [], capacity, now_s=self.now_s),
-            Codecs(JsonRequests(), JsonGeneratedItems()),
+            world.codecs,
             SETTINGS,
             now_ms=lambda: world.now_ms,
         )
@@ -151,6 +147,16 @@ class Worker:
         if batch:
             self.queue.finish(batch, self.maker.make(batch), self.now_s())
         return len(batch)
+
+    def ends_by(self, user_id: str) -> bool:
+        """Step and make until a batch has a job of this user; False where none comes."""
+        for _ in range(20):
+            self.step()
+            batch = self.queue.take(self.now_s())
+            if user_id in {each.job.user_id for each in batch}:
+                return True
+            self.queue.finish(batch, self.maker.make(batch), self.now_s())
+        return False
 
     def run(self) -> None:
         """Step and make until nothing is left to do now."""

@@ -3,12 +3,14 @@
 import pytest
 
 from pigeon_recsys.history.events import Erased, TakenBack
+from pigeon_recsys.records import Reference
 from pigeon_recsys.streaming.dead_letters import SUFFIX
 from pigeon_recsys.streaming.event_log import NewRecord
-from pigeon_recsys.streaming.generation_requests import JsonRequests
+from pigeon_recsys.streaming.generation_requests import GenerationRequest, JsonRequests
 from pigeon_recsys.streaming.trigger import DAY_MS
 from pigeon_recsys.testing.fakes import FakeGenerator
 from tests.streaming.pipeline import HISTORIES, NOON, SETTINGS, Worker, World, like
+from tests.streaming.protobuf_codecs import protobuf_codecs
 
 
 def test_enough_likes_make_one_image_that_can_be_looked_up() -> None:
@@ -49,6 +51,23 @@ def test_a_request_is_answered_with_what_it_asked_for() -> None:
     Worker(world).run()
     (item,) = world.published()
     assert (item.reason, item.provenance.reference.item_id) == ("request", "item-07")
+
+
+def test_requests_and_items_may_be_written_in_another_way() -> None:
+    """A request in JSON is none then, and a job that failed asks again in the same way."""
+    world = World(codecs=protobuf_codecs())
+    for user_id in ("ada", "bad"):
+        world.likes(user_id, 1)
+        world.ask(user_id, "r1", "item-07")
+    json = GenerationRequest("ada", "r2", NOON, Reference("item-08"))
+    world.write_request(b"ada", JsonRequests().encode(json))
+    Worker(world, generator=FakeGenerator(fails_for=["bad"])).run()
+    (item,) = world.published()
+    assert (item.reason, item.provenance.reference.item_id) == ("request", "item-07")
+    letters = dict(world.letters())
+    assert letters.keys() == {"generation", "malformed"}
+    again = world.codecs.requests.decode(letters["generation"])
+    assert (again.user_id, again.reference) == ("bad", Reference("item-07"))
 
 
 def test_a_request_redelivered_costs_nothing_and_makes_no_second_item() -> None:

@@ -15,10 +15,13 @@ from pigeon_recsys.errors import (
     GenerationError,
     ImageStoreError,
     LogError,
+    PartitionsMoved,
     SettingsError,
 )
 from pigeon_recsys.records import Generation, GenerationTask, Pixels, Vectors
+from pigeon_recsys.streaming.generate import GenerateSettings
 from pigeon_recsys.streaming.generation_requests import JsonRequests
+from pigeon_recsys.streaming.takeovers import MOST, TRUSTED
 from pigeon_recsys.testing.fake_event_log import FakeEventLog, FakeTopics
 from pigeon_recsys.testing.fakes import FakeCatalog, FakeGenerator
 from tests.streaming.pipeline import KEYED, SETTINGS, Worker, World
@@ -34,6 +37,55 @@ def test_a_worker_that_takes_over_goes_on_where_the_other_was() -> None:
     world.likes("ada", 1, 2, 3)
     Worker(world).run()
     assert len(world.published()) == 1, "the heir's heir knows what was made"
+
+
+def test_a_job_that_ends_its_workers_is_given_up_and_the_jobs_beside_it_are_not() -> None:
+    """A worker that makes bad's picture ends, with eve's job in hand and often ada's too.
+
+    Bad's job is started once and taken over ten times, so eleven workers are lost by it.
+    """
+    world = World()
+    for user_id in ("ada", "bad", "eve"):
+        world.likes(user_id, 1, 2, 3)
+    num_lost = 0
+    for _ in range(30):
+        worker = Worker(world)
+        if worker.ends_by("bad"):
+            num_lost += 1
+        else:
+            worker.run()
+            break
+    assert num_lost == 1 + MOST
+    assert {item.provenance.user_id for item in world.published()} == {"ada", "eve"}
+    ((reason, value),) = world.letters()
+    assert (reason, JsonRequests().decode(value).user_id) == ("workers-lost", "bad")
+
+
+def test_a_suspect_that_was_lost_with_its_partition_is_tried_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It left the pool then; a worker that took it to be on trial still would wait for ever."""
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    for _ in range(TRUSTED + 1):
+        Worker(world).step()
+    worker = Worker(world)
+    worker.step()  # on trial
+    world.likes("bob", 1, 2, 3)
+
+    def moved(*_: object) -> None:
+        raise PartitionsMoved("to another worker, for a while")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(worker.log, "commit", moved)
+        worker.step()
+    worker.run()
+    assert {item.provenance.user_id for item in world.published()} == {"ada", "bob"}
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(SettingsError, match="--takeovers must be at least 1, got 0"):
+        GenerateSettings(most_takeovers=0)
 
 
 def test_a_picture_stored_by_a_worker_that_died_is_not_made_again() -> None:

@@ -13,7 +13,7 @@ from pigeon_recsys.generation.xmp import GENERATED
 from pigeon_recsys.history.events import Erased, Interacted
 from pigeon_recsys.records import LIKE, Generation, GenerationTask
 from pigeon_recsys.streaming.job_queue import Failed, Made
-from pigeon_recsys.streaming.replay import replay_step
+from pigeon_recsys.streaming.replay import Replay
 from pigeon_recsys.testing.fake_event_log import FakeEventLog
 from pigeon_recsys.testing.fakes import FakeGenerator
 from tests.streaming.pipeline import LETTERS, NOON, Worker, World
@@ -101,7 +101,7 @@ def test_a_dead_letter_replayed_after_a_fix_is_answered() -> None:
         worker.make()
         world.now_ms += 2_000
     assert len(world.letters()) == 2
-    assert replay_step(FakeEventLog(world.topics, [LETTERS]), 0) == 2
+    assert Replay(FakeEventLog(world.topics, [LETTERS])).step(0) == 2
     Worker(world).run()
     assert {item.provenance.user_id for item in world.published()} == {"ada", "bob"}
 

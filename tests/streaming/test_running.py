@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -25,6 +27,29 @@ def test_a_signal_ends_the_steps_after_the_one_in_hand() -> None:
         assert next(steps) == 1
         os.kill(os.getpid(), signal.SIGTERM)
         assert list(steps) == []
+
+
+HANGING = """
+import threading
+from pigeon_recsys.streaming.running import stop_on_signals
+with stop_on_signals(limit_s=0.5) as stop:
+    print("ready", flush=True)
+    stop.wait()
+    threading.Event().wait()
+"""
+
+
+def test_what_hangs_after_the_signal_is_left_at_the_limit() -> None:
+    """As a store does that neither answers nor closes the connection."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", HANGING]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "something still hangs 0.5 s after the signal to stop" in err
 
 
 class Life:

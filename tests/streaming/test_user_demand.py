@@ -50,6 +50,16 @@ def test_drift_is_the_turn_of_taste_since_the_last_image() -> None:
     assert user.with_history(["i1"], wider).demand.drift == 0
 
 
+def test_takeovers_are_counted_for_the_job_in_hand_alone() -> None:
+    """Bytes of an earlier version, which did not count them, are read as none."""
+    busy = UserDemand("ada").with_history(["i1"], EAST).started(job(), Mark.of(["i1"], EAST))
+    taken = busy.taken_over().taken_over()
+    assert taken.takeovers == UserDemand.from_bytes(taken.to_bytes()).takeovers == 2
+    assert taken.ended(1.0, NOON).takeovers == taken.with_history([], None).takeovers == 0
+    earlier = busy.to_bytes().replace(b',"takeovers":0', b"")
+    assert UserDemand.from_bytes(earlier) == busy
+
+
 def test_without_a_like_there_is_nothing_to_draw() -> None:
     user = UserDemand("ada").with_history(["i1", "i2"], EAST)
     busy = user.started(job(), Mark.of(["i1", "i2"], EAST))

@@ -108,6 +108,14 @@ class Crew:
         self.workers[place] = Worker.start(worker.role, self.plant)
         return worker
 
+    def replace_ended(self) -> int:
+        """Start another worker for each that has ended by itself; return how many had."""
+        ended = [place for place, worker in enumerate(self.workers) if not worker.is_alive]
+        for place in ended:
+            self.workers[place].kill()
+            self.workers[place] = Worker.start(self.workers[place].role, self.plant)
+        return len(ended)
+
     def lose(self, worker: Worker) -> None:
         """Kill a worker and start no other."""
         self.workers.remove(worker)

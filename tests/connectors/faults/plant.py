@@ -13,6 +13,7 @@ from kafka_broker.cluster import Cluster
 from pigeon_recsys.streaming.breaker import BreakerSettings
 from pigeon_recsys.streaming.generate import GenerateSettings
 from pigeon_recsys.streaming.job_queue import QueueSettings
+from pigeon_recsys.streaming.takeovers import MOST
 from pigeon_recsys.streaming.topics import TopicNames, streaming_topics
 from pigeon_recsys.streaming.trigger_settings import TriggerSettings
 from pigeon_recsys_connectors.kafka_event_log import KafkaEventLog
@@ -57,6 +58,7 @@ class Plant:
     picture_s: float = 0.0
     side: int = 8
     timeout_s: float | None = None  # of a generator in a process; None: it is in the worker's
+    most_takeovers: int = MOST
     consumer: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -113,7 +115,12 @@ class Plant:
         """Those of a generate worker."""
         names = self.topics
         return GenerateSettings(
-            self.trigger, names.histories, names.requests, names.generated, names.state
+            self.trigger,
+            names.histories,
+            names.requests,
+            names.generated,
+            names.state,
+            most_takeovers=self.most_takeovers,
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.connectors.faults.crew import crew
+from tests.connectors.faults.generator import DIES
 from tests.connectors.faults.mix import Mix
 from tests.connectors.faults.plant import Plant
 from tests.connectors.faults.sending import Sender
@@ -18,6 +19,7 @@ SEED = 5
 NUM_RECORDS, NUM_USERS, NUM_REQUESTS, NUM_KILLS = 20_000, 240, 600, 22
 LONGEST_S = 3.0  # between two kills
 DEADLINE_S = 120.0
+MOST_TAKEOVERS, NUM_BESIDE = 3, 30
 
 
 def test_killed_workers_lose_nothing_and_do_nothing_twice(
@@ -45,3 +47,28 @@ def test_killed_workers_lose_nothing_and_do_nothing_twice(
         stop_s = workers.stop()
     counts = Verdict(plant, mix).check()
     tell(counts, kills=NUM_KILLS, seed=SEED, recovery_s=recovery_s, stop_s=stop_s)
+
+
+def test_a_job_that_kills_its_workers_is_given_up_and_the_others_are_made(
+    plant: Plant, sender: Sender, tell: Callable[..., None]
+) -> None:
+    """The worker who starts it ends by it, and so do those who take it over."""
+    plant = replace(plant, most_takeovers=MOST_TAKEOVERS)
+    mix = Mix.of(plant, SEED)
+    mix.failing = {f"{DIES}.0": "workers-lost"}
+    users = [f"u{number}" for number in range(NUM_BESIDE)]
+    num_ended = 0
+    with crew(plant, "ingest", "generate", "generate") as workers:
+
+        def missing() -> str:
+            nonlocal num_ended
+            num_ended += workers.replace_ended()
+            return Watch(plant).unfinished()
+
+        sender.send(mix.sent(mix.likes([*mix.failing, *users], 3)))
+        wait_until(missing, DEADLINE_S, plant)
+        workers.stop()
+    counts = Verdict(plant, mix).check()
+    assert num_ended == 1 + MOST_TAKEOVERS
+    assert counts["published"] == NUM_BESIDE
+    tell(counts, ended_by_it=num_ended, seed=SEED)
