@@ -9,13 +9,21 @@ stored pictures only, a deadline, the decision log on. Ways that answer the same
     fill        `fill` of a request with so many candidates of the caller's
     retrieved   `fill` of a request without any, which searches the index for as many
     ranking     what a team does without the slot: read the history, rank the candidates
-    feast       the read of the history alone
-    faiss       the search for as many items alone
-    onnx        ONNX Runtime alone, on rows that were encoded before
+
+and the parts that no such answer can do without, each alone, as a team would call them:
+
+    history     the Feast read of the user's history
+    pictures    the Feast reads of the user's newest pictures
+    search      the user's taste from the index, and FAISS's search for so many items with it
+    rank        ONNX Runtime's run for these items, with the encoding of the user's side
+    faiss, onnx  of the last two the library's call alone, with everything prepared
 
 Read `fill` against 10 ms at the median and 25 ms at the 99th percentile, `slot_adds_ms` (fill less
 ranking, medians) against 2 ms, and `retrieved_over_parts`, the median of `retrieved` over the sum
-of the three parts, against 1.3. `stages_ms` says where `fill` spends its time.
+of history, pictures, search and rank, against 1.3. `retrieved_over_calls` is the same over
+history, faiss and onnx alone: it counts as the slot's own what a team without it would write as
+well. Both are hardest in a small catalog, where a search takes no time. `stages_ms` says where
+`fill` spends its time.
 """
 
 import argparse
@@ -36,14 +44,16 @@ from pigeon_recsys.generation.ladder import LadderSettings, Rung
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
 from pigeon_recsys.ranking.scoring import Scorer
 from pigeon_recsys.records import RankContext, ScoredItem, SlotRequest
-from pigeon_recsys.retrieval.candidates import taste_query
+from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_query
 from pigeon_recsys.service.background_log import BackgroundSlateLog
 from pigeon_recsys.settings_file import read_slot_file
 from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.wiring import connector, slot_parts
 
 WARM_UP = 0.1  # share of the rounds that is not counted
-WAYS = ("fill", "retrieved", "ranking", "feast", "faiss", "onnx")
+WAYS = ("fill", "retrieved", "ranking")
+PARTS = ("history", "pictures", "search", "rank")
+CALLS = ("faiss", "onnx")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -91,7 +101,7 @@ def measure(slot: Slot, args: argparse.Namespace) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     users = users_with_pictures(args.demo, slot)
     item_ids = np.array(catalog_ids(args))
-    times_ms: dict[str, list[float]] = {way: [] for way in WAYS}
+    times_ms: dict[str, list[float]] = {way: [] for way in (*WAYS, *PARTS, *CALLS)}
     stages: list[dict[str, float]] = []
     placed = given_up = 0
     gc.freeze()
@@ -127,7 +137,9 @@ def ways(slot: Slot, request: SlotRequest, count: int) -> dict[str, Callable[[],
     context = RankContext(time.time_ns() // 1_000_000)
     query = taste_query(parts.index, history.liked)
     rows = [row for row in scorer._catalog_rows([c.item_id for c in request.candidates]) if row]
-    batch = ranker._encoder.encode(history, rows, context)
+    states_BS, side = ranker._states.of(rows), ranker._encoder.side(history, context)
+    assert parts.stored is not None
+    stored, num_stored = parts.stored, slot.settings.ladder.num_stored
 
     def ranking() -> Any:
         found = parts.histories.recent(request.user_id, limit)
@@ -137,9 +149,12 @@ def ways(slot: Slot, request: SlotRequest, count: int) -> dict[str, Callable[[],
         "fill": lambda: slot.fill(request),
         "retrieved": lambda: slot.fill(replace(request, candidates=())),
         "ranking": ranking,
-        "feast": lambda: parts.histories.recent(request.user_id, limit),
+        "history": lambda: parts.histories.recent(request.user_id, limit),
+        "pictures": lambda: stored.of_user(request.user_id, num_stored),
+        "search": lambda: retrieve_candidates(parts.index, parts.catalog, history.liked, count),
+        "rank": lambda: ranker.score(history, rows, context),
         "faiss": lambda: parts.index.search(query, count),
-        "onnx": lambda: ranker.probabilities(batch),
+        "onnx": lambda: ranker._probabilities(states_BS, side),
     }
 
 
@@ -193,8 +208,10 @@ def summary(times_ms: dict[str, list[float]], stages: Sequence[dict[str, float]]
         }
         for way, found in times_ms.items()
     }
-    parts_ms = medians["feast"] + medians["faiss"] + medians["onnx"]
+    parts_ms = sum(medians[part] for part in PARTS)
+    calls_ms = medians["history"] + sum(medians[call] for call in CALLS)
     figures["retrieved_over_parts"] = round(medians["retrieved"] / parts_ms, 3)
+    figures["retrieved_over_calls"] = round(medians["retrieved"] / calls_ms, 3)
     figures["slot_adds_ms"] = round(medians["fill"] - medians["ranking"], 3)
     figures["stages_ms"] = {
         stage: round(statistics.median(each.get(stage, 0.0) for each in stages), 3)

@@ -6,6 +6,7 @@ Out: both in the order in which the blend goes through them, each id once, and h
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ Rows = NDArray[np.intp]
 class BlendTable:
     """What the blend looks up; offers best first, candidates as a slate without offers has them."""
 
-    items: tuple[ScoredItem, ...]
+    items: Sequence[ScoredItem]
     probabilities_N: Probabilities  # nan: not known
     row_of: dict[str, int]  # of a candidate, by id
     item_of_content: dict[str, str]  # which candidate shows an offered picture, by content hash
@@ -53,16 +54,15 @@ class BlendTable:
         """Check everything and put it in order. Raises `RankingError` naming the item at fault."""
         probabilities = checked_probabilities(candidates)
         check_offers(offers)
-        rows = _catalog_rows(candidates, probabilities, constraints)
+        row_of, rows = _catalog_rows(candidates, probabilities, constraints)
         ranked = _best_first(offers)
         alike_GN, alike_GG = _cosines(candidates, rows, ranked, constraints)
         limit = constraints.neighbours.max_cosine if constraints.neighbours else np.inf
         copy = np.inf if constraints.near_copy_cosine is None else constraints.near_copy_cosine
-        items = tuple(map(candidates.items.__getitem__, rows.tolist()))
         return cls(
-            items=items,
+            items=_InOrder(candidates.items, rows),
             probabilities_N=probabilities[rows],
-            row_of=dict(zip([item.item_id for item in items], range(len(items)), strict=True)),
+            row_of=row_of,
             item_of_content=_offered_contents(candidates, ranked),
             offers=ranked,
             offer_row={offer.item_id: row for row, offer in enumerate(ranked)},
@@ -85,11 +85,28 @@ class BlendTable:
         return int(np.argmin(wrong_sides))
 
 
+class _InOrder(Sequence[ScoredItem]):
+    """Candidates in another order; a slate looks at few of them."""
+
+    def __init__(self, items: Sequence[ScoredItem], rows: Rows) -> None:
+        self._items = items
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._items[self._rows[place]]
+
+
 def _catalog_rows(
     candidates: Candidates, probabilities: Probabilities, constraints: BlendConstraints
-) -> Rows:
-    """Return the candidates' rows in the order of the slate; of an id given twice the first."""
-    item_ids = [item.item_id for item in candidates.items]
+) -> tuple[dict[str, int], Rows]:
+    """Return the candidates' rows in the order of the slate, and their places in it by id.
+
+    Of an id given twice the first counts.
+    """
+    item_ids: Sequence[str] = candidates.item_ids
     order = np.arange(len(item_ids))
     if constraints.order == "by_score":
         unknown = np.flatnonzero(np.isnan(probabilities))
@@ -99,12 +116,14 @@ def _catalog_rows(
                 'every candidate, or set blend.order to "as_given".'
             )
         order = np.argsort(-probabilities, kind="stable")
-    if len(set(item_ids)) == len(item_ids):
-        return order
+        item_ids = [item_ids[row] for row in order.tolist()]
+    row_of = dict(zip(item_ids, range(len(item_ids)), strict=True))
+    if len(row_of) == len(item_ids):
+        return row_of, order
     first: dict[str, int] = {}
-    for row in order.tolist():
-        first.setdefault(item_ids[row], row)
-    return np.array(list(first.values()))
+    for row, item_id in zip(order.tolist(), item_ids, strict=True):
+        first.setdefault(item_id, row)
+    return dict(zip(first, range(len(first)), strict=True)), np.array(list(first.values()))
 
 
 def _best_first(offers: Sequence[Offer]) -> tuple[Offer, ...]:

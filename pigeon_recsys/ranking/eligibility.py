@@ -17,6 +17,8 @@ MS_PER_HOUR = 3_600_000
 
 def is_in_share(request: BlendRequest, constraints: BlendConstraints) -> bool:
     """Say whether this slate is one of the share that may show a generated picture."""
+    if constraints.share == 1:
+        return True
     draw = hashed_uniform(constraints.salt, request.user_id, request.request_id)
     return draw < constraints.share
 
@@ -74,7 +76,9 @@ class Eligibility:
             for other in shown
             if table.is_copy_GG[own_row, table.offer_row[other.item_id]]
         ]
-        copied += [table.items[row].item_id for row in np.flatnonzero(table.is_copy_GN[own_row])]
+        copied += [
+            table.items[row].item_id for row in np.flatnonzero(table.is_copy_GN[own_row]).tolist()
+        ]
         if copied:
             return Refusal(Code.NEAR_COPY, f"is nearly the same picture as item {copied[0]}")
         return None

@@ -63,12 +63,9 @@ class ItemStates:
     def of(self, items: Sequence[RankItem]) -> Vectors:
         """Return state_BS; raises what computing one raises. There must be items."""
         with self._lock:
-            rows = [
-                self._row(item) if row is None else row
-                for item, row in zip(
-                    items, map(self._row_of_object.get, map(id, items)), strict=True
-                )
-            ]
+            rows: list[int | None] = list(map(self._row_of_object.get, map(id, items)))
+            for number in [number for number, row in enumerate(rows) if row is None]:
+                rows[number] = self._row(items[number])
             known = [row for row in rows if row is not None]
             states_KS = None if self._states is None else self._states.take(known, axis=0)
         if states_KS is not None and len(known) == len(rows):
@@ -95,8 +92,14 @@ class ItemStates:
 
     def _row(self, item: RankItem) -> int | None:
         """Return the row of an item, None where it is not known as it is now."""
-        kept = self._kept[item.is_generated].get(item.item_id)
-        return kept.row if kept is not None and kept.is_of(item) else None
+        of_kind = self._kept[item.is_generated]
+        kept = of_kind.get(item.item_id)
+        if kept is None or not kept.is_of(item):
+            return None
+        del self._row_of_object[id(kept.source)]  # whoever asked just now will ask again
+        of_kind[item.item_id] = _Kept(item, kept.row)
+        self._row_of_object[id(item)] = kept.row
+        return kept.row
 
     def _keep(self, item: RankItem, state_S: Vectors) -> None:
         of_kind = self._kept[item.is_generated]

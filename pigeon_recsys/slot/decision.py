@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pigeon_recsys.decisions import Decision, Offered
-from pigeon_recsys.ranking.blend_input import BlendRequest, Offer
+from pigeon_recsys.ranking.blend_input import BlendRequest, Candidates, Offer
 from pigeon_recsys.ranking.constraints import BlendConstraints
 from pigeon_recsys.ranking.eligibility import is_in_share
 from pigeon_recsys.ranking.exploration import SlotChoice
@@ -70,8 +70,8 @@ def decision_of(
         reason=slate.reason,
         placements=slate.placements,
         num_candidates=len(items),
-        candidate_ids=tuple(item.item_id for item in items),
-        candidate_scores=tuple(item.score for item in items),
+        candidate_ids=Candidates(items).item_ids if ranked is None else ranked.candidates.item_ids,
+        candidate_scores=tuple([item.score for item in items]),
         candidate_probabilities=tuple(probabilities),
         offered=_offered(draft, choice) if is_whole else (),
         experiment=draft.experiment,
