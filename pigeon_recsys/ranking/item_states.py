@@ -10,7 +10,7 @@ Threads may share it: at worst two of them compute a state at once.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,10 +82,10 @@ class ItemStates:
         states_BS[is_known_B], states_BS[~is_known_B] = states_KS, new_NS
         return states_BS
 
-    def forget(self, item_ids: Iterable[str]) -> int:
+    def forget_generated(self) -> int:
         """Drop generated items and return how many there were."""
         with self._lock:
-            found = [item_id for item_id in item_ids if item_id in self._kept[True]]
+            found = list(self._kept[True])
             for item_id in found:
                 self._drop(self._kept[True], item_id)
             return len(found)

@@ -4,7 +4,7 @@ In:  a file written by `export.export_ranker`, and the index that holds the item
 Out: the probability of a like for each item, on the scale that `samples.py` explains.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,9 +104,9 @@ class OnnxRanker:
             probability_B[is_of_request_B] = found
         return probability_B
 
-    def forget(self, item_ids: Iterable[str]) -> int:
-        """Drop what is kept of generated items; return how many there were."""
-        return self._states.forget(item_ids)
+    def forget_generated(self) -> int:
+        """Drop what is kept of generated items; return of how many it was."""
+        return self._states.forget_generated()
 
     def _item_states(self, items: ItemColumns) -> Vectors:
         inputs = {"image": items.pictures, "text": items.texts, **_packed(items.bags)}

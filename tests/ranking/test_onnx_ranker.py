@@ -10,6 +10,7 @@ import pytest
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import ArtifactError, MissingExtra, RankingError, SettingsError
+from pigeon_recsys.ports import ForgetfulRanker
 from pigeon_recsys.ranking.export import items_path
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
 from pigeon_recsys.ranking.quality import RankerReport
@@ -228,8 +229,8 @@ def test_what_is_kept_of_generated_items_can_be_dropped(
     ranker, history = OnnxRanker.load(exported, index), dataset.history("user-07")
     items = [RankItem("gen-1", style_vectors()[0], is_generated=True), *catalog_items(dataset)[:2]]
     before = ranker.score(history, items)
-    assert ranker.forget(["gen-1", "gen-2"]) == 1
-    assert ranker.forget(["gen-1", items[1].item_id]) == 0
+    assert isinstance(ranker, ForgetfulRanker)
+    assert [ranker.forget_generated(), ranker.forget_generated()] == [1, 0]
     np.testing.assert_array_equal(ranker.score(history, items), before)
 
 
