@@ -22,8 +22,9 @@ Read `fill` against 10 ms at the median and 25 ms at the 99th percentile, `slot_
 ranking, medians) against 2 ms, and `retrieved_over_parts`, the median of `retrieved` over the sum
 of history, pictures, search and rank, against 1.3. `retrieved_over_calls` is the same over
 history, faiss and onnx alone: it counts as the slot's own what a team without it would write as
-well. Both are hardest in a small catalog, where a search takes no time. `stages_ms` says where
-`fill` spends its time.
+well. Both are hardest in a small catalog, where a search takes no time: with `--index-items` the
+index is filled up with items that are like nobody's taste, so that a search takes what it takes
+among so many. `stages_ms` says where `fill` spends its time.
 """
 
 import argparse
@@ -78,6 +79,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--demo", type=Path, required=True, help="the folder that `demo` left")
     parser.add_argument("--candidates", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=600)
+    parser.add_argument("--index-items", type=int, default=0, help="fill the index up to so many")
     parser.add_argument("--deadline-ms", type=float, default=100.0)
     return parser.parse_args(argv)
 
@@ -87,6 +89,7 @@ def open_slot(args: argparse.Namespace, folder: Path) -> Slot:
     file = read_slot_file(args.demo / "slot.yaml")
     log = BackgroundSlateLog(connector("slate_logs", "parquet")(folder / "log"))
     parts = replace(slot_parts(file), generator=None, log=log, recent=None)
+    parts = replace(parts, index=filled_up(parts.index, args.index_items))
     settings = replace(
         file.slot,
         deadline_ms=args.deadline_ms,
@@ -94,6 +97,20 @@ def open_slot(args: argparse.Namespace, folder: Path) -> Slot:
         ladder=LadderSettings(rungs=(Rung.STORED,)),
     )
     return Slot(parts, settings)
+
+
+def filled_up(index: Any, num_items: int) -> Any:
+    """Return an index with as many items more as it lacks; they look away from all of its own."""
+    num_more = num_items - len(index)
+    if num_more <= 0:
+        return index
+    vectors_ND = index.vectors(index.item_ids)
+    noise_ND = np.random.default_rng(0).normal(size=(num_more, index.dim)) / index.dim
+    away_ND = noise_ND - vectors_ND.mean(axis=0)
+    away_ND /= np.linalg.norm(away_ND, axis=1, keepdims=True)
+    item_ids = [*index.item_ids, *(f"far-{number}" for number in range(num_more))]
+    rows_ND = np.concatenate([vectors_ND, away_ND]).astype(np.float32)
+    return type(index).build(item_ids, rows_ND, source=index.source)
 
 
 def measure(slot: Slot, args: argparse.Namespace) -> dict[str, Any]:
@@ -124,6 +141,7 @@ def measure(slot: Slot, args: argparse.Namespace) -> dict[str, Any]:
         "deadlines_missed": given_up,
         "users": len(users),
         "catalog_items": len(item_ids),
+        "index_items": len(slot.parts.index),  # type: ignore[arg-type]
     }
 
 
