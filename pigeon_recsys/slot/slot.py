@@ -54,7 +54,7 @@ class Slot:
         self.parts = parts
         self.settings = settings or SlotSettings()
         self._clock = clock
-        self._versions = versions_of(parts)
+        self._versions = versions_of(parts, self.settings.policy)
         scorer = (
             None
             if parts.ranker is None
