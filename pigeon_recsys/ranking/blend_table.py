@@ -38,7 +38,7 @@ class BlendTable:
 
     items: Sequence[ScoredItem]
     probabilities_N: Probabilities  # nan: not known
-    row_of: dict[str, int]  # of a candidate, by id
+    item_ids: frozenset[str]  # of the candidates
     item_of_content: dict[str, str]  # which candidate shows an offered picture, by content hash
     offers: tuple[Offer, ...]
     offer_row: dict[str, int]
@@ -54,7 +54,8 @@ class BlendTable:
         """Check everything and put it in order. Raises `RankingError` naming the item at fault."""
         probabilities = checked_probabilities(candidates)
         check_offers(offers)
-        row_of, rows = _catalog_rows(candidates, probabilities, constraints)
+        item_ids = frozenset(candidates.item_ids)
+        rows = _catalog_rows(candidates, probabilities, constraints, len(item_ids))
         ranked = _best_first(offers)
         alike_GN, alike_GG = _cosines(candidates, rows, ranked, constraints)
         limit = constraints.neighbours.max_cosine if constraints.neighbours else np.inf
@@ -62,7 +63,7 @@ class BlendTable:
         return cls(
             items=_InOrder(candidates.items, rows),
             probabilities_N=probabilities[rows],
-            row_of=row_of,
+            item_ids=item_ids,
             item_of_content=_offered_contents(candidates, ranked),
             offers=ranked,
             offer_row={offer.item_id: row for row, offer in enumerate(ranked)},
@@ -71,6 +72,12 @@ class BlendTable:
             is_copy_GN=alike_GN >= copy,
             is_copy_GG=alike_GG >= copy,
         )
+
+    def row_of(self, item_id: str | None) -> int | None:
+        """Return the row of a candidate; few are asked for, so that no table of all is worth it."""
+        if item_id is None or item_id not in self.item_ids:
+            return None
+        return next(row for row, item in enumerate(self.items) if item.item_id == item_id)
 
     def merit(self, offer: Offer) -> int:
         """Return how many candidates the offer's probability puts above it.
@@ -100,13 +107,13 @@ class _InOrder(Sequence[ScoredItem]):
 
 
 def _catalog_rows(
-    candidates: Candidates, probabilities: Probabilities, constraints: BlendConstraints
-) -> tuple[dict[str, int], Rows]:
-    """Return the candidates' rows in the order of the slate, and their places in it by id.
-
-    Of an id given twice the first counts.
-    """
-    item_ids: Sequence[str] = candidates.item_ids
+    candidates: Candidates,
+    probabilities: Probabilities,
+    constraints: BlendConstraints,
+    num_ids: int,
+) -> Rows:
+    """Return the candidates' rows in the order of the slate; of an id given twice the first."""
+    item_ids = candidates.item_ids
     order = np.arange(len(item_ids))
     if constraints.order == "by_score":
         unknown = np.flatnonzero(np.isnan(probabilities))
@@ -116,14 +123,12 @@ def _catalog_rows(
                 'every candidate, or set blend.order to "as_given".'
             )
         order = np.argsort(-probabilities, kind="stable")
-        item_ids = [item_ids[row] for row in order.tolist()]
-    row_of = dict(zip(item_ids, range(len(item_ids)), strict=True))
-    if len(row_of) == len(item_ids):
-        return row_of, order
+    if num_ids == len(item_ids):
+        return order
     first: dict[str, int] = {}
-    for row, item_id in zip(order.tolist(), item_ids, strict=True):
-        first.setdefault(item_id, row)
-    return dict(zip(first, range(len(first)), strict=True)), np.array(list(first.values()))
+    for row in order.tolist():
+        first.setdefault(item_ids[row], row)
+    return np.array(list(first.values()))
 
 
 def _best_first(offers: Sequence[Offer]) -> tuple[Offer, ...]:

@@ -63,7 +63,7 @@ class Eligibility:
 
     def _duplicate(self, offer: Offer, shown: Sequence[Offer]) -> Refusal | None:
         table = self.table
-        if offer.item_id in table.row_of:
+        if offer.item_id in table.item_ids:
             return Refusal(Code.SAME_ID, "is a catalog candidate already")
         same = [other.item_id for other in shown if _is_same_content(offer, other)]
         if (item_id := table.item_of_content.get(offer.content_hash or "")) is not None:

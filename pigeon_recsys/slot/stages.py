@@ -18,6 +18,7 @@ from pigeon_recsys.records import (
     GeneratedItem,
     GenerationTask,
     History,
+    Placement,
     RankContext,
     Reference,
     ScoredItem,
@@ -193,11 +194,21 @@ class Stages:
 
 def _scored_by_us(blended: Blend) -> Blend:
     """Return a slate of retrieved items, which nobody scored before, with their probabilities."""
-    placements = tuple(
-        place if place.probability is None else replace(place, score=place.probability)
-        for place in blended.placements
-    )
+    placements = tuple([_with_own_score(place) for place in blended.placements])
     return replace(blended, placements=placements)
+
+
+def _with_own_score(place: Placement) -> Placement:
+    if place.is_generated or place.probability is None:
+        return place
+    return Placement(
+        place.position,
+        place.item_id,
+        place.probability,
+        False,
+        place.probability,
+        place.creative_id,
+    )
 
 
 def _slate(draft: Draft, blended: Blend) -> Slate:
