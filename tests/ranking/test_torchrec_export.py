@@ -1,6 +1,7 @@
 """TorchRec models of all kinds give the same in ONNX Runtime."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def test_torchrecs_own_models_score_as_in_eager(tmp_path: Path, make: type[nn.Mo
         with torch.no_grad():
             expected = model(dense, ids).numpy()
         np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_the_pages_example_exports_a_model(tmp_path: Path, repo_root: Path) -> None:
+    page = (repo_root / "docs" / "ranking.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "dlrm.onnx"
+    exec(compile(code, "ranking.md", "exec"), {"path": path})
+    ids = torch.tensor([3, 7])
+    inputs = {
+        "dense_features": torch.zeros(1, 4),
+        "sparse_features.values": ids,
+        "sparse_features.offsets": torch.tensor([0, 2]),
+    }
+    assert run(path, inputs).shape == (1, 1)
 
 
 class Values(nn.Module):
