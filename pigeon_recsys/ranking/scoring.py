@@ -75,7 +75,8 @@ class Scorer:
 
         A creative is for the item it was made from; what was made from a text alone is left out.
         """
-        rows = self._catalog_rows([item.item_id for item in items])
+        item_ids = tuple([item.item_id for item in items])
+        rows = self._catalog_rows(item_ids)
         known = [row for row in rows if row is not None]
         is_known_N = None if len(known) == len(rows) else _is_known(rows)
         offered = [item for item in generated if kind == "item" or _made_from(item) is not None]
@@ -88,6 +89,7 @@ class Scorer:
                 items,
                 scores.calibrated if is_known_N is None else _none_for_nan(scores.calibrated),
                 _vectors(rows) if with_vectors and known else None,
+                known_ids=item_ids,
             ),
             scores,
             _offers(offered, offer_scores, kind),
