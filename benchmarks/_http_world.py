@@ -1,7 +1,7 @@
 """What `http_load` serves and asks for: a slot over fakes, or the slot of a settings file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +64,18 @@ def sample_of_fakes() -> Sample:
 
 
 def sample_of_settings(path: Path) -> Sample:
-    """Return users and items of the catalog that a settings file names."""
+    """Return the items of the catalog that a settings file names, and users who have pictures."""
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.settings_file import read_slot_file
+    from pigeon_recsys.wiring import connector
 
     file = read_slot_file(path)
     catalog = DatasetFolder.open(file.place(file.parts.catalog))
-    return Sample(catalog.user_ids[:NUM_USERS], catalog.item_ids)
+    assert file.parts.items is not None, f"{path} names no store of items"
+    stored = connector("item_stores", file.parts.items.kind).open(file.place(file.parts.items.path))
+    users = [user_id for user_id in catalog.user_ids if stored.of_user(user_id, 1)]
+    assert users, "nobody has a picture in the store: run the demo first"
+    return Sample(users[:NUM_USERS], catalog.item_ids)
 
 
 def open_fakes(tell: Tell) -> SlotService:
@@ -90,6 +95,16 @@ def open_fakes(tell: Tell) -> SlotService:
     )
     settings = SlotSettings(deadline_ms=DEADLINE_MS, ladder=LadderSettings(rungs=(Rung.STORED,)))
     return SlotService(Slot(parts, settings), ServiceParts(items, FakeImageStore()), tell)
+
+
+def open_logged(settings: Path, log_folder: Path, tell: Tell) -> SlotService:
+    """Open the service of a settings file as `serve` does, its decisions logged to a folder."""
+    from pigeon_recsys.service_wiring import slot_service
+    from pigeon_recsys.settings_file import LogFile, read_slot_file
+
+    file = read_slot_file(settings)
+    log = LogFile(to="parquet", at=str(log_folder.absolute()))
+    return slot_service(replace(file, parts=file.parts.model_copy(update={"log": log})), tell)
 
 
 def _history(user_id: str) -> HistoryState:

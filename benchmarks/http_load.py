@@ -1,15 +1,20 @@
 """How many slates a second does the HTTP service fill, how fast, and does its memory stay flat?
 
-    python -m benchmarks.http_load --out out/bench/http_load.json
-    python -m benchmarks.http_load --settings slot.yaml --seconds 600 --out …   # a slot of yours
+    make demo
+    python -m benchmarks.http_load --settings out/demo/slot.yaml --duration 600 --out …
+    python -m benchmarks.http_load --out …    # over fakes in memory: the service without a slot
 
 Like wrk: `connections` clients, kept alive, each of which sends its next request of `candidates`
-items as soon as the last is answered, from processes of their own. Read `requests_per_s`, `p50_ms`
-and `p99_ms` as the clients see them, `errors` (any answer but 200, any connection that breaks) and
-the workers' memory after the warm-up against the end. `own_slates` are answers without a generated
-item, which a slot that is short of time or threads gives. Without `--settings` the stores are fakes
-in memory: then it is the service that is measured, not the slot. Clients take processor time too,
-from the same cores unless there are more.
+items as soon as the last is answered, from processes of their own. With `--settings` it is the slot
+of a settings file that is served, by the processes of `pigeon-recsys serve`, with all that the file
+names; decisions are logged to a folder that is thrown away. Read `requests_per_s` against 150,
+`p99_ms` against 100, as the clients see them, and `errors` (any answer but 200, any connection that
+breaks) against 0. `own_slates` are answers without a generated item, as a slot gives that is short
+of time or threads: every user has a picture in the store.
+
+`worker_memory_mib` is the resident memory of each worker, taken `SAMPLES` times during the load,
+and `memory_mib_per_min` the slope of a line through the second half, by when caches are full; read
+it against 0. Clients take processor time too, from the same cores unless there are more.
 """
 
 import argparse
@@ -20,6 +25,8 @@ import multiprocessing
 import os
 import queue
 import statistics
+import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,11 +35,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks._http_world import open_fakes, sample_of_fakes, sample_of_settings
+from benchmarks._http_world import open_fakes, open_logged, sample_of_fakes, sample_of_settings
 from benchmarks._record import write_result
 from pigeon_recsys.files import check_writable
 
 WARM_UP_S = 3.0
+SAMPLES = 60  # of the workers' memory
 START_S = 300.0  # for the workers to load what they need
 MIB = 2**20
 QUESTION = "How many slates a second does the HTTP service fill, how fast, in how much memory?"
@@ -65,20 +73,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     bodies = tuple(request(user_id, sample.item_ids, args) for user_id in sample.user_ids)
     with serving(args) as (pid, port):
         send(args, port, bodies, WARM_UP_S)
-        before = memory_mib(pid)
-        started_s = time.perf_counter()
-        seen = send(args, port, bodies, args.seconds)
-        took_s = time.perf_counter() - started_s
-        figures = summary(seen, took_s) | {
-            "worker_memory_mib_before": before,
-            "worker_memory_mib_after": memory_mib(pid),
-        }
+        with watched_memory(pid, args.duration) as memory:
+            started_s = time.perf_counter()
+            seen = send(args, port, bodies, args.duration)
+            took_s = time.perf_counter() - started_s
+        figures = summary(seen, took_s) | memory_figures(memory)
     for name, value in figures.items():
         print(f"{name:26} {value}")
     settings = {
         "slot": "fakes" if args.settings is None else args.settings.name,
         **{name: getattr(args, name) for name in COUNTS},
-        "seconds": args.seconds,
+        "duration_s": args.duration,
         "deadline_ms": args.deadline_ms,
         "users": len(bodies),
     }
@@ -97,7 +102,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=1, help="processes")
     parser.add_argument("--connections", type=int, default=8, help="of each process")
     parser.add_argument("--candidates", type=int, default=100, help="of a request")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--duration", type=float, default=10.0, help="seconds")
     parser.add_argument("--deadline-ms", type=float, default=80.0, help="of a request")
     return parser.parse_args(argv)
 
@@ -129,7 +134,10 @@ def serving(args: argparse.Namespace) -> Iterator[tuple[int, int]]:
     """Serve in a process of its own; yield its id and the port."""
     context = multiprocessing.get_context("spawn")
     ready: Any = context.Queue()
-    process = context.Process(target=serve_until_stopped, args=(args.settings, args.workers, ready))
+    log = tempfile.TemporaryDirectory(prefix="decisions-")
+    process = context.Process(
+        target=serve_until_stopped, args=(args.settings, Path(log.name), args.workers, ready)
+    )
     process.start()
     try:
         deadline_s = time.monotonic() + START_S
@@ -145,14 +153,14 @@ def serving(args: argparse.Namespace) -> Iterator[tuple[int, int]]:
     finally:
         process.terminate()
         process.join()
+        log.cleanup()
 
 
-def serve_until_stopped(settings: Path | None, workers: int, ready: Any) -> None:
+def serve_until_stopped(settings: Path | None, log: Path, workers: int, ready: Any) -> None:
     """Serve, and tell the address."""
-    from pigeon_recsys.commands.serve import open_service
     from pigeon_recsys_connectors.http_service.serving import serve
 
-    open_it = open_fakes if settings is None else partial(open_service, settings.absolute())
+    open_it = open_fakes if settings is None else partial(open_logged, settings.absolute(), log)
     section = {"port": 0, "workers": workers, "rate_per_s": 1e6, "burst": 1_000_000, "drain_s": 0}
     serve(open_it, section, on_ready=ready.put)
 
@@ -220,6 +228,46 @@ def summary(seen: Seen, took_s: float) -> dict[str, Any]:
         "errors": seen.errors,
         "own_slates": seen.own_slates,
     }
+
+
+@contextmanager
+def watched_memory(pid: int, seconds: float) -> Iterator[list[tuple[float, list[float]]]]:
+    """Take the workers' memory again and again; yield a list of times and memory, which grows."""
+    taken: list[tuple[float, list[float]]] = []
+    is_over, started_s = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        while True:
+            taken.append((time.monotonic() - started_s, memory_mib(pid)))
+            if is_over.wait(seconds / SAMPLES):
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield taken
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def memory_figures(taken: Sequence[tuple[float, list[float]]]) -> dict[str, Any]:
+    """Return the workers' memory over time, and how fast it grows in the second half."""
+    later = taken[len(taken) // 2 :]
+    minutes = [at_s / 60 for at_s, _ in later]
+    of_workers = list(zip(*(mib for _, mib in later), strict=True))
+    return {
+        "memory_mib_per_min": [round(slope(minutes, mib), 3) for mib in of_workers],
+        "memory_at_s": [round(at_s, 1) for at_s, _ in taken],
+        "worker_memory_mib": [mib for _, mib in taken],
+    }
+
+
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Return how much y grows with x by least squares; two points or more."""
+    mean_x, mean_y = statistics.fmean(xs), statistics.fmean(ys)
+    moment = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
+    return moment / sum((x - mean_x) ** 2 for x in xs)
 
 
 def memory_mib(pid: int) -> list[float]:

@@ -9,13 +9,27 @@ stored pictures only, a deadline, the decision log on. Ways that answer the same
     fill        `fill` of a request with so many candidates of the caller's
     retrieved   `fill` of a request without any, which searches the index for as many
     ranking     what a team does without the slot: read the history, rank the candidates
-    feast       the read of the history alone
-    faiss       the search for as many items alone
-    onnx        ONNX Runtime alone, on rows that were encoded before
+
+and its parts alone. As a team would run them that has none of our code but a trained ranker:
+
+    feast       Feast's `get_online_features` of the user's history
+    pictures    the user's newest pictures, from Feast's online store too
+    search      the user's taste from the index, and FAISS's search for so many items with it
+    rank        the encoding of the user's side, and ONNX Runtime's run for these items
+
+and the calls that `fill` makes of each, with all they need prepared:
+
+    history     the same row as `feast`, by the online store's own interface
+    faiss       the index's search
+    onnx        ONNX Runtime's run
 
 Read `fill` against 10 ms at the median and 25 ms at the 99th percentile, `slot_adds_ms` (fill less
 ranking, medians) against 2 ms, and `retrieved_over_parts`, the median of `retrieved` over the sum
-of the three parts, against 1.3. `stages_ms` says where `fill` spends its time.
+of feast, pictures, search and rank, against 1.3. `retrieved_over_calls` is the same over history,
+pictures, faiss and onnx: it counts everything between them as the slot's own. Both are hardest in
+a small catalog, where a search takes no time: with `--index-items` the index is filled up with
+items that are like nobody's taste, so that a search takes what it takes among so many. `stages_ms`
+says where `fill` spends its time.
 """
 
 import argparse
@@ -36,14 +50,16 @@ from pigeon_recsys.generation.ladder import LadderSettings, Rung
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
 from pigeon_recsys.ranking.scoring import Scorer
 from pigeon_recsys.records import RankContext, ScoredItem, SlotRequest
-from pigeon_recsys.retrieval.candidates import taste_query
+from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_query
 from pigeon_recsys.service.background_log import BackgroundSlateLog
 from pigeon_recsys.settings_file import read_slot_file
 from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.wiring import connector, slot_parts
 
 WARM_UP = 0.1  # share of the rounds that is not counted
-WAYS = ("fill", "retrieved", "ranking", "feast", "faiss", "onnx")
+WAYS = ("fill", "retrieved", "ranking")
+PARTS = ("feast", "pictures", "search", "rank")
+CALLS = ("history", "pictures", "faiss", "onnx")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -68,6 +84,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--demo", type=Path, required=True, help="the folder that `demo` left")
     parser.add_argument("--candidates", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=600)
+    parser.add_argument("--index-items", type=int, default=0, help="fill the index up to so many")
     parser.add_argument("--deadline-ms", type=float, default=100.0)
     return parser.parse_args(argv)
 
@@ -77,6 +94,7 @@ def open_slot(args: argparse.Namespace, folder: Path) -> Slot:
     file = read_slot_file(args.demo / "slot.yaml")
     log = BackgroundSlateLog(connector("slate_logs", "parquet")(folder / "log"))
     parts = replace(slot_parts(file), generator=None, log=log, recent=None)
+    parts = replace(parts, index=filled_up(parts.index, args.index_items))
     settings = replace(
         file.slot,
         deadline_ms=args.deadline_ms,
@@ -86,12 +104,26 @@ def open_slot(args: argparse.Namespace, folder: Path) -> Slot:
     return Slot(parts, settings)
 
 
+def filled_up(index: Any, num_items: int) -> Any:
+    """Return an index with as many items more as it lacks; they look away from all of its own."""
+    num_more = num_items - len(index)
+    if num_more <= 0:
+        return index
+    vectors_ND = index.vectors(index.item_ids)
+    noise_ND = np.random.default_rng(0).normal(size=(num_more, index.dim)) / index.dim
+    away_ND = noise_ND - vectors_ND.mean(axis=0)
+    away_ND /= np.linalg.norm(away_ND, axis=1, keepdims=True)
+    item_ids = [*index.item_ids, *(f"far-{number}" for number in range(num_more))]
+    rows_ND = np.concatenate([vectors_ND, away_ND]).astype(np.float32)
+    return type(index).build(item_ids, rows_ND, source=index.source)
+
+
 def measure(slot: Slot, args: argparse.Namespace) -> dict[str, Any]:
     """Time all ways in turns and return medians, percentiles and what follows from them."""
     rng = np.random.default_rng(0)
     users = users_with_pictures(args.demo, slot)
     item_ids = np.array(catalog_ids(args))
-    times_ms: dict[str, list[float]] = {way: [] for way in WAYS}
+    times_ms: dict[str, list[float]] = {way: [] for way in dict.fromkeys((*WAYS, *PARTS, *CALLS))}
     stages: list[dict[str, float]] = []
     placed = given_up = 0
     gc.freeze()
@@ -114,6 +146,7 @@ def measure(slot: Slot, args: argparse.Namespace) -> dict[str, Any]:
         "deadlines_missed": given_up,
         "users": len(users),
         "catalog_items": len(item_ids),
+        "index_items": len(slot.parts.index),  # type: ignore[arg-type]
     }
 
 
@@ -127,7 +160,9 @@ def ways(slot: Slot, request: SlotRequest, count: int) -> dict[str, Callable[[],
     context = RankContext(time.time_ns() // 1_000_000)
     query = taste_query(parts.index, history.liked)
     rows = [row for row in scorer._catalog_rows([c.item_id for c in request.candidates]) if row]
-    batch = ranker._encoder.encode(history, rows, context)
+    states_BS, side = ranker._states.of(rows), ranker._encoder.side(history, context)
+    assert parts.stored is not None
+    stored, num_stored = parts.stored, slot.settings.ladder.num_stored
 
     def ranking() -> Any:
         found = parts.histories.recent(request.user_id, limit)
@@ -137,10 +172,20 @@ def ways(slot: Slot, request: SlotRequest, count: int) -> dict[str, Callable[[],
         "fill": lambda: slot.fill(request),
         "retrieved": lambda: slot.fill(replace(request, candidates=())),
         "ranking": ranking,
-        "feast": lambda: parts.histories.recent(request.user_id, limit),
+        "feast": lambda: feast_read(parts.histories, request.user_id),
+        "search": lambda: retrieve_candidates(parts.index, parts.catalog, history.liked, count),
+        "rank": lambda: ranker.score(history, rows, context),
+        "history": lambda: parts.histories.recent(request.user_id, limit),
+        "pictures": lambda: stored.of_user(request.user_id, num_stored),
         "faiss": lambda: parts.index.search(query, count),
-        "onnx": lambda: ranker.probabilities(batch),
+        "onnx": lambda: ranker._probabilities(states_BS, side),
     }
+
+
+def feast_read(histories: Any, user_id: str) -> Any:
+    """Read a user's history by Feast's API, with the feature service at hand."""
+    store, service, _ = histories._feast
+    return store.get_online_features(service, {"user_id": [user_id]}).to_dict()
 
 
 def request_of(request_id: str, user_id: str, item_ids: Sequence[str]) -> SlotRequest:
@@ -193,8 +238,10 @@ def summary(times_ms: dict[str, list[float]], stages: Sequence[dict[str, float]]
         }
         for way, found in times_ms.items()
     }
-    parts_ms = medians["feast"] + medians["faiss"] + medians["onnx"]
+    parts_ms = sum(medians[part] for part in PARTS)
+    calls_ms = sum(medians[call] for call in CALLS)
     figures["retrieved_over_parts"] = round(medians["retrieved"] / parts_ms, 3)
+    figures["retrieved_over_calls"] = round(medians["retrieved"] / calls_ms, 3)
     figures["slot_adds_ms"] = round(medians["fill"] - medians["ranking"], 3)
     figures["stages_ms"] = {
         stage: round(statistics.median(each.get(stage, 0.0) for each in stages), 3)

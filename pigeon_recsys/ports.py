@@ -174,6 +174,14 @@ class Ranker(Protocol):
 
 
 @runtime_checkable
+class ForgetfulRanker(Ranker, Protocol):
+    """A ranker that keeps something of the items it has scored."""
+
+    def forget_generated(self) -> int:
+        """Drop what is kept of generated items; return of how many it was."""
+
+
+@runtime_checkable
 class SafetyClassifier(Protocol):
     """Tells pictures that must not be shown."""
 

@@ -7,6 +7,7 @@ Plain frozen data: no behaviour beyond what follows from the fields, no I/O. Pix
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -45,7 +46,7 @@ class Item:
     attributes: Mapping[str, str | tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
     """A user's interactions, oldest first and newest last; the three tuples align."""
 
@@ -65,7 +66,7 @@ class History:
                 f"{len(self.times_ms)} times and {len(self.events)} events must be as many"
             )
 
-    @property
+    @cached_property
     def liked(self) -> tuple[str, ...]:
         """Liked item ids, oldest first, each once (its newest like counts).
 
@@ -78,13 +79,12 @@ class History:
                 last[item_id] = event
         return tuple(item_id for item_id, event in last.items() if event == LIKE)
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """Sixteen hex digits that change whenever an item, a time or an event does."""
-        digest = hashlib.sha256()
-        for item_id, at_ms, event in zip(self.item_ids, self.times_ms, self.events, strict=True):
-            digest.update(f"{len(item_id)}:{item_id}|{at_ms}|{event}\n".encode())
-        return digest.hexdigest()[:16]
+        rows = zip(self.item_ids, self.times_ms, self.events, strict=True)
+        text = "".join([f"{len(item)}:{item}|{at_ms}|{event}\n" for item, at_ms, event in rows])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The integrations of docs/integrate.md, run as they are written, on a small demo."""
+"""The integrations of docs/integrate.md, and the README's, run as written on a small demo."""
 
 import json
 import os
@@ -20,6 +20,7 @@ from pigeon_recsys.wiring import SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "integrate.md").read_text()
+README = (ROOT / "README.md").read_text()
 USER, FIRST, SECOND = "w7-u00000", "w7-000895", "w7-000998"  # as the page names them
 READY_WITHIN_S = 120.0
 
@@ -42,9 +43,9 @@ def names(folder: Path) -> dict[str, str]:
     return {USER: dataset.user_ids[0], FIRST: dataset.item_ids[0], SECOND: dataset.item_ids[1]}
 
 
-def block(section: str, language: str, names: dict[str, str]) -> str:
+def block(section: str, language: str, names: dict[str, str], page: str = PAGE) -> str:
     """Return the code of a section, with names of this world."""
-    text = PAGE.split(f"## {section}")[1]
+    text = page.split(f"## {section}")[1]
     found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
     assert found is not None
     code = found.group(1)
@@ -83,6 +84,25 @@ def test_in_process(
     catalog = [item_id for _, item_id, is_generated in places if is_generated == "False"]
     assert catalog == [item_id for item_id, _ in ranking]
     assert re.search(r"^(fresh|few_steps|redraw|stored) - generated item gen-", printed, re.M)
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_readme(
+    folder: Path,
+    names: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    code = block("In your code", "python", names, README)
+    assert len(code.splitlines()) <= 10
+    exec(compile(code, "README.md", "exec"), {})
+    first, *places = capsys.readouterr().out.splitlines()
+    assert "generated item gen-" in first
+    assert [line.split()[1] for line in places if line.endswith("False")] == [
+        names[FIRST],
+        names[SECOND],
+    ]
 
 
 @pytest.fixture

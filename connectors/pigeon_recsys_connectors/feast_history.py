@@ -45,6 +45,7 @@ from pigeon_recsys_connectors.feast_rows import (
 from pigeon_recsys_connectors.writer_lock import Check, WriterLock, writer_lock
 
 VERSION, STATE = "version", "state"
+OF_HISTORY = tuple(name for name in FEATURES if name != STATE)  # as in the service `slot_history`
 PUBLISH_BATCH = 1000  # users a write: each write has a fixed cost, and readers wait for it
 
 Handle = tuple[FeatureStore, FeatureService, OnlineRows]
@@ -113,9 +114,8 @@ class FeastHistoryStore:
         """Return the `limit` newest interactions, newest last, and when they were written."""
         if limit < 1:
             raise SettingsError(f"limit must be at least 1, got {limit}.")
-        with self._opened(f"reading user {user_id!r}") as (store, service, _):
-            answer = store.get_online_features(service, {"user_id": [user_id]}).to_dict()
-        history = from_row(user_id, {name: values[0] for name, values in answer.items()})
+        (row,) = self._rows(f"reading user {user_id!r}", [user_id], OF_HISTORY)
+        history = from_row(user_id, row)
         if history is None:
             raise UnknownUser(user_id)
         return replace(

@@ -79,8 +79,8 @@ def _register_export(subcommands: Any) -> None:
     parser = subcommands.add_parser(
         "export",
         help="write a trained ranker as ONNX",
-        description="Turn a run of `rank train` into one ONNX file, which serving runs "
-        "without torch.",
+        description="Turn a run of `rank train` into ONNX, which serving runs without torch: one "
+        "file for what a request decides, and NAME.items.onnx beside it for what items do.",
     )
     parser.add_argument(
         "--run", type=Path, metavar="RUN", required=True, dest="run_folder", help="the run folder"
@@ -144,14 +144,17 @@ def run_ablate(args: argparse.Namespace) -> dict[str, object]:
 
 def run_export(args: argparse.Namespace) -> dict[str, object]:
     """Export a ranker and say what was written."""
-    from pigeon_recsys.ranking.export import export_ranker
+    from pigeon_recsys.ranking.export import export_ranker, items_path
 
     report = export_ranker(args.run_folder, args.out)
+    items = items_path(report.path)
     print(
-        f"{report.path}: ranker of weights {report.weights_sha256[:12]}, {report.num_bytes} bytes"
+        f"{report.path}: ranker of weights {report.weights_sha256[:12]}, with {items.name} "
+        f"{report.num_bytes} bytes"
     )
     return {
         "ranker": str(report.path),
+        "items": str(items),
         "num_bytes": report.num_bytes,
         "weights_sha256": report.weights_sha256,
     }

@@ -7,6 +7,7 @@ number that cannot be ranked is refused with the item it belongs to.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,13 @@ class Candidates:
     probabilities: Sequence[float | None] | Vectors | None = None  # calibrated; None: not known
     vectors_ND: Vectors | None = None  # unit length; a zero row is not known
     content_hashes: Sequence[str | None] | None = None  # of the pictures
+    known_ids: tuple[str, ...] | None = None  # of the items, where somebody has read them already
+
+    @cached_property
+    def item_ids(self) -> tuple[str, ...]:
+        """The items' ids."""
+        known = self.known_ids
+        return tuple([item.item_id for item in self.items]) if known is None else known
 
     @classmethod
     def scored(cls, items: Sequence[ScoredItem]) -> "Candidates":
@@ -75,7 +83,9 @@ class BlendRequest:
 def checked_probabilities(candidates: Candidates) -> Probabilities:
     """Return the probabilities (N,), nan where not known; refuse what is none."""
     items = candidates.items
-    if not math.isfinite(sum([abs(item.score) for item in items])):
+    if candidates.known_ids is not None:
+        _require_aligned("ids", len(candidates.known_ids), candidates)
+    if not math.isfinite(sum([item.score for item in items])):
         _refuse_scores(items)
     given = candidates.probabilities
     if given is None:

@@ -6,6 +6,7 @@ Out: both in the order in which the blend goes through them, each id once, and h
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,9 @@ Rows = NDArray[np.intp]
 class BlendTable:
     """What the blend looks up; offers best first, candidates as a slate without offers has them."""
 
-    items: tuple[ScoredItem, ...]
+    items: Sequence[ScoredItem]
     probabilities_N: Probabilities  # nan: not known
-    row_of: dict[str, int]  # of a candidate, by id
+    item_ids: frozenset[str]  # of the candidates
     item_of_content: dict[str, str]  # which candidate shows an offered picture, by content hash
     offers: tuple[Offer, ...]
     offer_row: dict[str, int]
@@ -53,16 +54,16 @@ class BlendTable:
         """Check everything and put it in order. Raises `RankingError` naming the item at fault."""
         probabilities = checked_probabilities(candidates)
         check_offers(offers)
-        rows = _catalog_rows(candidates, probabilities, constraints)
+        item_ids = frozenset(candidates.item_ids)
+        rows = _catalog_rows(candidates, probabilities, constraints, len(item_ids))
         ranked = _best_first(offers)
         alike_GN, alike_GG = _cosines(candidates, rows, ranked, constraints)
         limit = constraints.neighbours.max_cosine if constraints.neighbours else np.inf
         copy = np.inf if constraints.near_copy_cosine is None else constraints.near_copy_cosine
-        items = tuple(map(candidates.items.__getitem__, rows.tolist()))
         return cls(
-            items=items,
+            items=_InOrder(candidates.items, rows),
             probabilities_N=probabilities[rows],
-            row_of=dict(zip([item.item_id for item in items], range(len(items)), strict=True)),
+            item_ids=item_ids,
             item_of_content=_offered_contents(candidates, ranked),
             offers=ranked,
             offer_row={offer.item_id: row for row, offer in enumerate(ranked)},
@@ -71,6 +72,12 @@ class BlendTable:
             is_copy_GN=alike_GN >= copy,
             is_copy_GG=alike_GG >= copy,
         )
+
+    def row_of(self, item_id: str | None) -> int | None:
+        """Return the row of a candidate; few are asked for, so that no table of all is worth it."""
+        if item_id is None or item_id not in self.item_ids:
+            return None
+        return next(row for row, item in enumerate(self.items) if item.item_id == item_id)
 
     def merit(self, offer: Offer) -> int:
         """Return how many candidates the offer's probability puts above it.
@@ -85,11 +92,28 @@ class BlendTable:
         return int(np.argmin(wrong_sides))
 
 
+class _InOrder(Sequence[ScoredItem]):
+    """Candidates in another order; a slate looks at few of them."""
+
+    def __init__(self, items: Sequence[ScoredItem], rows: Rows) -> None:
+        self._items = items
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._items[self._rows[place]]
+
+
 def _catalog_rows(
-    candidates: Candidates, probabilities: Probabilities, constraints: BlendConstraints
+    candidates: Candidates,
+    probabilities: Probabilities,
+    constraints: BlendConstraints,
+    num_ids: int,
 ) -> Rows:
     """Return the candidates' rows in the order of the slate; of an id given twice the first."""
-    item_ids = [item.item_id for item in candidates.items]
+    item_ids = candidates.item_ids
     order = np.arange(len(item_ids))
     if constraints.order == "by_score":
         unknown = np.flatnonzero(np.isnan(probabilities))
@@ -99,7 +123,7 @@ def _catalog_rows(
                 'every candidate, or set blend.order to "as_given".'
             )
         order = np.argsort(-probabilities, kind="stable")
-    if len(set(item_ids)) == len(item_ids):
+    if num_ids == len(item_ids):
         return order
     first: dict[str, int] = {}
     for row in order.tolist():

@@ -13,6 +13,7 @@ In:  scores with their source and outcome, from logs or held-out data.
 Out: a `Calibration`; on disk one JSON file.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,9 +115,17 @@ class Calibration:
             "Give probabilities from 0 to 1."
         )
 
+    @property
+    def version(self) -> str:
+        """Sixteen hex digits that change whenever a curve does."""
+        return hashlib.sha256(json.dumps(self._record()).encode()).hexdigest()[:16]
+
     def save(self, path: Path) -> None:
         """Write everything as JSON, whole or not at all."""
-        record = {
+        write_text_atomic(path, json.dumps(self._record(), indent=2, allow_nan=False) + "\n")
+
+    def _record(self) -> dict[str, object]:
+        return {
             "format": FORMAT,
             "version": VERSION,
             "method": self.method,
@@ -124,7 +133,6 @@ class Calibration:
             "pooled": self.pooled.to_json(),
             "by_source": {name: curve.to_json() for name, curve in self.by_source.items()},
         }
-        write_text_atomic(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":

@@ -17,6 +17,8 @@ MS_PER_HOUR = 3_600_000
 
 def is_in_share(request: BlendRequest, constraints: BlendConstraints) -> bool:
     """Say whether this slate is one of the share that may show a generated picture."""
+    if constraints.share == 1:
+        return True
     draw = hashed_uniform(constraints.salt, request.user_id, request.request_id)
     return draw < constraints.share
 
@@ -61,7 +63,7 @@ class Eligibility:
 
     def _duplicate(self, offer: Offer, shown: Sequence[Offer]) -> Refusal | None:
         table = self.table
-        if offer.item_id in table.row_of:
+        if offer.item_id in table.item_ids:
             return Refusal(Code.SAME_ID, "is a catalog candidate already")
         same = [other.item_id for other in shown if _is_same_content(offer, other)]
         if (item_id := table.item_of_content.get(offer.content_hash or "")) is not None:
@@ -74,7 +76,9 @@ class Eligibility:
             for other in shown
             if table.is_copy_GG[own_row, table.offer_row[other.item_id]]
         ]
-        copied += [table.items[row].item_id for row in np.flatnonzero(table.is_copy_GN[own_row])]
+        copied += [
+            table.items[row].item_id for row in np.flatnonzero(table.is_copy_GN[own_row]).tolist()
+        ]
         if copied:
             return Refusal(Code.NEAR_COPY, f"is nearly the same picture as item {copied[0]}")
         return None

@@ -1,33 +1,41 @@
-"""Export a trained ranker to one ONNX file that needs no torch and no other file.
+"""Export a trained ranker to ONNX: two files that need no torch and nothing else.
 
-The inputs are those of `torchrec_export.py`: for B rows of U requests
+The ranker is exported in the halves of `torchrec_halves.py`, with inputs as `torchrec_export.py`
+names them. What belongs to the items, for B of them, once an item; beside the other file, as
+`NAME.items.onnx`:
 
-    image, text                              (B, D), (B, T)  float32
-    taste, context                           (U, D), (U, C)  float32
-    request                                  (B,)            int64, the request of each row
-    ids.values, ids.offsets                  item and attributes, B bags each
-    ids.request.values, ids.request.offsets  user and history, U bags each
+    image, text              (B, D), (B, T)  float32
+    ids.values, ids.offsets  item and attributes, B bags each
+    state                    (B, S)          float32, the output
 
-and the output is `probability` (B,). The file's metadata holds the features, so that
-`OnnxRanker` can build the inputs.
+What belongs to a request, for B items of one user; `NAME.onnx`:
+
+    state                    (B, S)          float32
+    taste, context           (1, D), (1, C)  float32
+    ids.values, ids.offsets  user and history, one bag each
+    probability              (B,)            float32, the output
+
+Metadata of the second holds the features, so that `OnnxRanker` can build the inputs; both name the
+weights they are of.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from pigeon_recsys.files import check_writable
 from pigeon_recsys.ranking.bags import Bags
 from pigeon_recsys.ranking.context import CONTEXT_NAMES
-from pigeon_recsys.ranking.features import REQUEST_BAGS, Batch, RankFeatures
+from pigeon_recsys.ranking.features import REQUEST_BAGS, RankFeatures
 from pigeon_recsys.ranking.run_folder import import_torchrec, load_run
 
 FEATURES_KEY = "pigeon_recsys.rank_features"
 WEIGHTS_KEY = "pigeon_recsys.weights_sha256"
 DATASET_KEY = "pigeon_recsys.dataset_fingerprint"
 
-REQUEST_INPUT, OUTPUT = "request", "probability"
+STATE, OUTPUT = "state", "probability"
+ITEMS_SUFFIX = ".items.onnx"  # in place of the other file's suffix
 
 
 @dataclass(frozen=True)
@@ -40,31 +48,60 @@ class ExportReport:
 
 
 def export_ranker(run: Path, out: Path) -> ExportReport:
-    """Write the ranker trained in `run` to the ONNX file `out`."""
+    """Write the ranker trained in `run` to the ONNX file `out` and to the one beside it."""
     check_writable(out)
+    check_writable(items_path(out))
     model, features, manifest = load_run(run)
-    ranker, export = import_torchrec("torchrec_ranker"), import_torchrec("torchrec_export")
+    export, halves = import_torchrec("torchrec_export"), import_torchrec("torchrec_halves")
+    origin = {
+        WEIGHTS_KEY: manifest["weights_sha256"],
+        DATASET_KEY: manifest["dataset_fingerprint"],
+    }
+    of_items, of_request = halves.ItemHalf(model), halves.RequestHalf(model)
     num_bytes = export.export_torchrec(
-        ranker.ProbabilityRanker(model),
+        of_items, items_path(out), _item_example(features), output=STATE, metadata=origin
+    )
+    num_bytes += export.export_torchrec(
+        of_request,
         out,
-        ranker.model_inputs(_one_row(features)),
+        {STATE: _zeros(of_items.width), **_side_example(features)},
         output=OUTPUT,
-        repeated={REQUEST_INPUT: [*REQUEST_BAGS, "taste", "context"]},
-        metadata={
-            FEATURES_KEY: features.to_json(),
-            WEIGHTS_KEY: manifest["weights_sha256"],
-            DATASET_KEY: manifest["dataset_fingerprint"],
-        },
+        once=_side_example(features).keys(),
+        metadata={FEATURES_KEY: features.to_json(), **origin},
     )
     return ExportReport(out, num_bytes, manifest["weights_sha256"])
 
 
-def _one_row(features: RankFeatures) -> Batch:
-    """Return a row of which only the widths matter."""
-    image, text, context = (
-        np.zeros((1, width), np.float32)
-        for width in (features.image_dim, features.text_dim, len(CONTEXT_NAMES))
-    )
-    nothing = Bags.from_lists([[]])
-    bags = dict.fromkeys(features.bag_names, nothing)
-    return Batch(image, text, image, context, bags, np.zeros(1, np.int64))
+def items_path(path: Path) -> Path:
+    """Return the file of the items' half beside that of the request's."""
+    return path.with_suffix(ITEMS_SUFFIX)
+
+
+def _item_example(features: RankFeatures) -> dict[str, Any]:
+    """Return the arguments of the items' half, of which only the widths matter."""
+    names = [name for name in features.bag_names if name not in REQUEST_BAGS]
+    return {
+        "image": _zeros(features.image_dim),
+        "text": _zeros(features.text_dim),
+        "ids": _no_ids(names),
+    }
+
+
+def _side_example(features: RankFeatures) -> dict[str, Any]:
+    """Return what the request's half takes once for all its items."""
+    return {
+        "taste": _zeros(features.image_dim),
+        "context": _zeros(len(CONTEXT_NAMES)),
+        "ids": _no_ids(REQUEST_BAGS),
+    }
+
+
+def _no_ids(names: Sequence[str]) -> Any:
+    bags = dict.fromkeys(names, Bags.from_lists([[]]))
+    return import_torchrec("torchrec_ranker").jagged(bags)
+
+
+def _zeros(width: int) -> Any:
+    import torch
+
+    return torch.zeros(1, width)

@@ -81,6 +81,15 @@ class RankFeatures:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class RequestSide:
+    """What belongs to one request and not to its items."""
+
+    taste: Vectors  # (1, D)
+    context: Vectors  # (1, C)
+    bags: Mapping[str, Bags]  # `REQUEST_BAGS`, one of each
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Batch:
     """B rows for the ranker, of U requests."""
 
@@ -93,6 +102,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.request_of_row)
+
+    def side(self, request: int) -> RequestSide:
+        """Return what belongs to one of the requests."""
+        rows = np.array([request])
+        bags = {name: self.bags[name].take(rows) for name in REQUEST_BAGS}
+        return RequestSide(self.taste[rows], self.context[rows], bags)
 
     def expanded(self) -> "Batch":
         """Return the same rows, each as a request of its own."""

@@ -4,7 +4,8 @@ In:  a file written by `export.export_ranker`, and the index that holds the item
 Out: the probability of a like for each item, on the scale that `samples.py` explains.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ import numpy as np
 from pigeon_recsys.errors import ArtifactError, MissingExtra, RankingError, SettingsError
 from pigeon_recsys.ports import ItemIndex, TextEmbedder
 from pigeon_recsys.ranking.bags import Bags
-from pigeon_recsys.ranking.export import FEATURES_KEY, OUTPUT, REQUEST_INPUT, WEIGHTS_KEY
-from pigeon_recsys.ranking.features import REQUEST_BAGS, Batch, RankFeatures
+from pigeon_recsys.ranking.export import FEATURES_KEY, OUTPUT, STATE, WEIGHTS_KEY, items_path
+from pigeon_recsys.ranking.features import REQUEST_BAGS, Batch, RankFeatures, RequestSide
+from pigeon_recsys.ranking.item_encoder import ItemColumns
+from pigeon_recsys.ranking.item_states import ItemStates
 from pigeon_recsys.ranking.request_encoder import RequestEncoder
 from pigeon_recsys.records import History, RankContext, RankItem, Vectors
 
@@ -32,13 +35,14 @@ class OnnxRanker:
 
     def __init__(
         self,
-        session: "onnxruntime.InferenceSession",
+        halves: "Halves",
         features: RankFeatures,
         encoder: RequestEncoder,
         weights_sha256: str,
     ) -> None:
-        self._session = session
+        self._halves = halves
         self._encoder = encoder
+        self._states = ItemStates(lambda items: self._item_states(encoder.items(items)))
         self.features = features
         self.weights_sha256 = weights_sha256
 
@@ -61,21 +65,25 @@ class OnnxRanker:
         """
         if num_threads < 0:
             raise SettingsError(f"num_threads must be 0 or more, got {num_threads}")
-        session = _open(path, num_threads)
-        metadata = session.get_modelmeta().custom_metadata_map
+        request = _open(path, num_threads, path)
+        halves = Halves(_open(items_path(path), num_threads, path), request)
+        metadata = halves.request.get_modelmeta().custom_metadata_map
         try:
             features = RankFeatures.from_json(metadata[FEATURES_KEY])
             weights_sha256 = metadata[WEIGHTS_KEY]
         except (KeyError, TypeError, ValueError) as exc:
             fault = "is no ranker export: its metadata does not describe the features"
             raise ArtifactError(path, fault, rebuild=export_command(path)) from exc
+        if halves.items.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) != weights_sha256:
+            fault = f"was exported from other weights than {path.name}"
+            raise ArtifactError(items_path(path), fault, rebuild=export_command(path))
         encoder = RequestEncoder(features, item_vectors, text)
-        return cls(session, features, encoder, weights_sha256)
+        return cls(halves, features, encoder, weights_sha256)
 
     @property
     def providers(self) -> list[str]:
         """What it runs on, in order of preference."""
-        return list(self._session.get_providers())
+        return list(self._halves.request.get_providers())
 
     def score(
         self, history: History, items: Sequence[RankItem], context: RankContext | None = None
@@ -83,27 +91,38 @@ class OnnxRanker:
         """Return the probability of a like (len(items),), each above 0 and below 1."""
         if not items:
             return np.empty(0, np.float32)
-        return self.probabilities(self._encoder.encode(history, items, context))
+        return self._probabilities(self._states.of(items), self._encoder.side(history, context))
 
     def probabilities(self, batch: Batch) -> Vectors:
-        """Return the probability of a like for each row of a batch."""
-        inputs: dict[str, Any] = {
-            "image": batch.image,
-            "text": batch.text,
-            "taste": batch.taste,
-            "context": batch.context,
-            REQUEST_INPUT: batch.request_of_row,
-        }
-        of_request = [batch.bags[name] for name in REQUEST_BAGS]
-        of_rows = [bags for name, bags in batch.bags.items() if name not in REQUEST_BAGS]
-        for name, bags in (("ids", of_rows), (f"ids.{REQUEST_INPUT}", of_request)):
-            packed = Bags.concatenated(bags)
-            inputs[f"{name}.values"], inputs[f"{name}.offsets"] = packed.values, packed.offsets
-        try:
-            probability_B: Vectors = self._session.run([OUTPUT], inputs)[0]
-        except Exception as exc:  # its exception types have no public common base
-            raise RankingError(f"ONNX Runtime could not score {len(batch)} items: {exc}") from exc
+        """Return the probability of a like for each row of a batch, one request after another."""
+        bags = {name: bags for name, bags in batch.bags.items() if name not in REQUEST_BAGS}
+        states_BS = self._item_states(ItemColumns(batch.image, batch.text, bags))
+        probability_B = np.empty(len(batch), np.float32)
+        for request in np.unique(batch.request_of_row).tolist():
+            is_of_request_B = batch.request_of_row == request
+            found = self._probabilities(states_BS[is_of_request_B], batch.side(request))
+            probability_B[is_of_request_B] = found
         return probability_B
+
+    def forget_generated(self) -> int:
+        """Drop what is kept of generated items; return of how many it was."""
+        return self._states.forget_generated()
+
+    def _item_states(self, items: ItemColumns) -> Vectors:
+        inputs = {"image": items.pictures, "text": items.texts, **_packed(items.bags)}
+        return _run(self._halves.items, STATE, inputs, len(items.pictures))
+
+    def _probabilities(self, states_BS: Vectors, side: RequestSide) -> Vectors:
+        inputs = {STATE: states_BS, "taste": side.taste, "context": side.context}
+        return _run(self._halves.request, OUTPUT, {**inputs, **_packed(side.bags)}, len(states_BS))
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The two files of an export, opened."""
+
+    items: "onnxruntime.InferenceSession"
+    request: "onnxruntime.InferenceSession"
 
 
 def export_command(path: Path) -> str:
@@ -111,13 +130,13 @@ def export_command(path: Path) -> str:
     return f"pigeon-recsys rank export --run RUN --out {path}"
 
 
-def _open(path: Path, num_threads: int) -> "onnxruntime.InferenceSession":
+def _open(path: Path, num_threads: int, ranker: Path) -> "onnxruntime.InferenceSession":
     try:
         import onnxruntime
     except ModuleNotFoundError as exc:
         raise MissingExtra("onnx", needed_for="scoring items", library="onnxruntime") from exc
     if not path.is_file():
-        raise ArtifactError(path, "does not exist", rebuild=export_command(path))
+        raise ArtifactError(path, "does not exist", rebuild=export_command(ranker))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = ERRORS_ONLY
@@ -127,4 +146,19 @@ def _open(path: Path, num_threads: int) -> "onnxruntime.InferenceSession":
         return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as exc:  # its exception types have no public common base
         fault = "is no ONNX file that can be run"
-        raise ArtifactError(path, fault, rebuild=export_command(path)) from exc
+        raise ArtifactError(path, fault, rebuild=export_command(ranker)) from exc
+
+
+def _run(
+    session: "onnxruntime.InferenceSession", output: str, inputs: dict[str, Any], num_items: int
+) -> Vectors:
+    try:
+        found: Vectors = session.run([output], inputs)[0]
+    except Exception as exc:  # its exception types have no public common base
+        raise RankingError(f"ONNX Runtime could not score {num_items} items: {exc}") from exc
+    return found
+
+
+def _packed(bags: Mapping[str, Bags]) -> dict[str, Any]:
+    packed = Bags.concatenated(list(bags.values()))
+    return {"ids.values": packed.values, "ids.offsets": packed.offsets}

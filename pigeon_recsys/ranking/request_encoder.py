@@ -12,8 +12,8 @@ from pigeon_recsys.errors import RankingError, SettingsError, UnknownItem
 from pigeon_recsys.ports import ItemIndex, TextEmbedder
 from pigeon_recsys.ranking.bags import Bags
 from pigeon_recsys.ranking.context import request_context
-from pigeon_recsys.ranking.features import HISTORY, USER, Batch, RankFeatures
-from pigeon_recsys.ranking.item_encoder import ItemEncoder
+from pigeon_recsys.ranking.features import HISTORY, USER, Batch, RankFeatures, RequestSide
+from pigeon_recsys.ranking.item_encoder import ItemColumns, ItemEncoder
 from pigeon_recsys.ranking.text import HashedText
 from pigeon_recsys.records import History, RankContext, RankItem, Vectors
 
@@ -37,20 +37,31 @@ class RequestEncoder:
         self, history: History, items: Sequence[RankItem], context: RankContext | None = None
     ) -> Batch:
         """Return one row an item, for the user whose history is given."""
-        features = self._features
-        liked = history.liked[-features.history_len :]
-        columns = self._items.encode(items)
+        side, columns = self.side(history, context), self.items(items)
         return Batch(
             image=columns.pictures,
             text=columns.texts,
+            taste=side.taste,
+            context=side.context,
+            bags={**side.bags, **columns.bags},
+            request_of_row=np.zeros(len(items), np.int64),
+        )
+
+    def items(self, items: Sequence[RankItem]) -> ItemColumns:
+        """Return the half of a request that belongs to its items."""
+        return self._items.encode(items)
+
+    def side(self, history: History, context: RankContext | None = None) -> RequestSide:
+        """Return the half of a request that belongs to its user and moment."""
+        features = self._features
+        liked = history.liked[-features.history_len :]
+        return RequestSide(
             taste=self._taste(liked)[None],
             context=request_context(context, history, len(liked), features.history_len),
             bags={
                 USER: Bags.from_lists([[features.user.row(history.user_id)]]),
                 HISTORY: Bags.from_lists([map(features.item.row, liked)]),
-                **columns.bags,
             },
-            request_of_row=np.zeros(len(items), np.int64),
         )
 
     def _taste(self, liked: Sequence[str]) -> Vectors:

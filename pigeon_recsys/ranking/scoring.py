@@ -75,19 +75,21 @@ class Scorer:
 
         A creative is for the item it was made from; what was made from a text alone is left out.
         """
-        rows = self._catalog_rows([item.item_id for item in items])
+        item_ids = tuple([item.item_id for item in items])
+        rows = self._catalog_rows(item_ids)
         known = [row for row in rows if row is not None]
+        is_known_N = None if len(known) == len(rows) else _is_known(rows)
         offered = [item for item in generated if kind == "item" or _made_from(item) is not None]
         of_all = [*known, *(self._generated_row(item) for item in offered)]
         raw = np.asarray(self.ranker.score(history, of_all, context), np.float32)
-        is_known_N = np.array([row is not None for row in rows], np.bool_)
         scores = self._calibrated(raw[: len(known)], CATALOG, is_known_N)
         offer_scores = self._calibrated(raw[len(known) :], GENERATED)
         return Ranked(
             Candidates(
                 items,
-                scores.calibrated if len(known) == len(rows) else _none_for_nan(scores.calibrated),
+                scores.calibrated if is_known_N is None else _none_for_nan(scores.calibrated),
                 _vectors(rows) if with_vectors and known else None,
+                known_ids=item_ids,
             ),
             scores,
             _offers(offered, offer_scores, kind),
@@ -101,15 +103,17 @@ class Scorer:
         calibrated = raw
         if self.calibration is not None and len(raw):
             calibrated = self.calibration.apply(raw, source).astype(np.float32)
-        if is_known_N is None or is_known_N.all():
+        if is_known_N is None:
             return Scores(raw, calibrated)
         return Scores(_spread(raw, is_known_N), _spread(calibrated, is_known_N))
 
     def _catalog_rows(self, item_ids: Sequence[str]) -> list[RankItem | None]:
         """Return what the ranker reads of catalog items, None of one that is not known."""
-        rows = [self._rows.get(item_id) for item_id in item_ids]
-        for number, item_id in enumerate(item_ids):
-            if rows[number] is None and (row := self._catalog_row(item_id)) is not None:
+        rows = list(map(self._rows.get, item_ids))
+        missing = [number for number, row in enumerate(rows) if row is None]
+        for number in missing:
+            item_id = item_ids[number]
+            if (row := self._catalog_row(item_id)) is not None:
                 if len(self._rows) >= KEPT_ITEMS:
                     self._rows.clear()
                 self._rows[item_id] = rows[number] = row
@@ -161,6 +165,10 @@ def _vectors(rows: Sequence[RankItem | None]) -> Vectors:
     vectors = [empty if row is None else row.embedding for row in rows]
     vectors_ND: Vectors = np.concatenate(vectors).reshape(len(vectors), len(empty))
     return vectors_ND
+
+
+def _is_known(rows: Sequence[RankItem | None]) -> NDArray[np.bool_]:
+    return np.array([row is not None for row in rows], np.bool_)
 
 
 def _spread(of_known: Vectors, is_known_N: NDArray[np.bool_]) -> Vectors:

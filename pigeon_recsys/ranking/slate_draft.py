@@ -52,7 +52,7 @@ class SlateDraft:
 
     def wear_creative(self, offer: Offer) -> int | Refusal:
         """Let a candidate wear a new picture and return its position, or why it does not."""
-        row = self.table.row_of.get(str(offer.for_item))
+        row = self.table.row_of(offer.for_item)
         if row is None or (position := self._position_of(row)) >= self.size:
             return Refusal(Code.NOT_ON_SLATE, f"item {offer.for_item} is not on the slate")
         if row in self.creatives:
@@ -134,8 +134,8 @@ class SlateDraft:
             if is_near and self.table.is_alike_GG[row, self.table.offer_row[other.item_id]]:
                 return Refusal(Code.NEIGHBOURS, _too_alike(position, other.item_id))
         low, high = self._neighbour_rows(position, rule.within)
-        reference_row = self.table.row_of.get(offer.reference_id or "", -1)
-        if low <= reference_row < high:
+        reference_row = self.table.row_of(offer.reference_id)
+        if reference_row is not None and low <= reference_row < high:
             fault = f"place {position + 1} is near item {offer.reference_id}, which it was made of"
             return Refusal(Code.REFERENCE, fault)
         is_alike = self.table.is_alike_GN[row, low:high]

@@ -18,6 +18,8 @@ keys of each input in their order.
 request, and one more input BY says for each row which request it belongs to. Keys that repeat
 leave `NAME.values` for `NAME.BY.values` and so on. Their tables are then read once a request.
 
+`once` is for models that are written to take one row of some arguments for all rows of the others.
+
 A collection becomes its twin of `torchrec_twin.py`.
 """
 
@@ -25,7 +27,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -57,17 +59,19 @@ def export_torchrec(
     *,
     output: str = "output",
     repeated: Mapping[str, Sequence[str]] | None = None,
+    once: Collection[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> int:
     """Write the model to the ONNX file `out` and return its bytes.
 
     `example` names the arguments of `model.forward`; of a tensor its width and type are taken, of
     a `KeyedJaggedTensor` its keys. `repeated` maps the name of an input to be added to the
-    tensors and keys that it repeats. The model itself is left as it is.
+    tensors and keys that it repeats. `once` names arguments that have one row, whatever the others
+    have. The model itself is left as it is.
     """
     check_writable(out)
     onnx = _import_onnx()
-    inputs = _PlainInputs(model, example, repeated or {})
+    inputs = _PlainInputs(model, example, repeated or {}, once)
     proto = _to_onnx(inputs, output)
     onnx.helper.set_model_props(proto, {KEYS_KEY: json.dumps(inputs.keys), **(metadata or {})})
     with atomic_path(out) as temporary:
@@ -83,6 +87,7 @@ class _PlainInputs(nn.Module):
         model: nn.Module,
         example: Mapping[str, ModelInput],
         repeated: Mapping[str, Sequence[str]],
+        once: Collection[str],
     ) -> None:
         super().__init__()
         self.model = _traceable(model)
@@ -93,6 +98,7 @@ class _PlainInputs(nn.Module):
         self.names: list[str] = []
         self.tensors: list[Tensor] = []
         self.dims: list[dict[int, Any]] = []
+        self._once = frozenset(once)
         self._rows = torch.export.Dim("rows", min=1)
         self._requests = {
             by: torch.export.Dim(f"requests_{n}", min=1) for n, by in enumerate(repeated)
@@ -134,9 +140,9 @@ class _PlainInputs(nn.Module):
     def _add_dense(self, name: str, value: Tensor) -> None:
         if value.ndim == 0:
             raise SettingsError(f"the example {name!r} must have rows, got a tensor without any")
-        dim, size = self._dim_of(self.repeated_by.get(name))
+        dim, size = self._dim_of(name, self.repeated_by.get(name))
         self.dense.append(name)
-        self._add(name, value.new_zeros(size, *value.shape[1:]), {0: dim})
+        self._add(name, value.new_zeros(size, *value.shape[1:]), {0: dim} if dim else {})
 
     def _add_jagged(self, name: str, value: KeyedJaggedTensor) -> None:
         keys_by: dict[str | None, list[str]] = {}
@@ -147,19 +153,25 @@ class _PlainInputs(nn.Module):
             pack = name if by is None else f"{name}.{by}"
             self.jagged[name].append(pack)
             self.keys[pack] = keys
-            self._add_pack(pack, by, len(keys), is_weighted=value.weights_or_none() is not None)
+            rows = self._dim_of(name, by)
+            self._add_pack(pack, rows, len(keys), is_weighted=value.weights_or_none() is not None)
 
-    def _add_pack(self, pack: str, by: str | None, num_keys: int, *, is_weighted: bool) -> None:
-        dim, size = self._dim_of(by)
+    def _add_pack(
+        self, pack: str, rows: tuple[Any, int], num_keys: int, *, is_weighted: bool
+    ) -> None:
+        dim, size = rows
         num_values = torch.export.Dim(f"values_{len(self.names)}")
         offsets = torch.tensor([0, *[2] * (num_keys * size - 1), EXAMPLE_VALUES])
         ids = torch.zeros(EXAMPLE_VALUES, dtype=torch.int64)
         self._add(f"{pack}.values", ids, {0: num_values})
-        self._add(f"{pack}.offsets", offsets, {0: num_keys * dim + 1})
+        self._add(f"{pack}.offsets", offsets, {0: num_keys * dim + 1} if dim else {})
         if is_weighted:
             self._add(f"{pack}.weights", torch.ones(EXAMPLE_VALUES), {0: num_values})
 
-    def _dim_of(self, by: str | None) -> tuple[Any, int]:
+    def _dim_of(self, argument: str, by: str | None) -> tuple[Any, int]:
+        """Return the dimension of an argument's rows and how many the example has; None is 1."""
+        if argument in self._once:
+            return None, 1
         return (self._rows, EXAMPLE_ROWS) if by is None else (self._requests[by], EXAMPLE_REQUESTS)
 
     def _add(self, name: str, tensor: Tensor, dims: dict[int, Any]) -> None:
@@ -168,6 +180,12 @@ class _PlainInputs(nn.Module):
         self.dims.append(dims)
 
     def _check_names(self) -> None:
+        arguments = {*self.dense, *self.jagged}
+        if stray := sorted(self._once - arguments):
+            raise SettingsError(
+                f"once names {', '.join(stray)}, which is no argument of the example. "
+                f"Those are: {', '.join(sorted(arguments))}."
+            )
         known = {*self.dense, *(key for keys in self.keys.values() for key in keys)}
         unknown = sorted(self.repeated_by.keys() - known)
         if unknown:

@@ -10,6 +10,8 @@ two summaries, and a cross network has no product of two vectors. It is also wha
 and what teams run, so tables can grow to many devices without another model.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torchrec.models.dlrm import InteractionArch, OverArch, SparseArch
@@ -136,15 +138,15 @@ def model_inputs(batch: Batch) -> dict[str, Tensor | KeyedJaggedTensor]:
         "text": torch.from_numpy(rows.text),
         "taste": torch.from_numpy(rows.taste),
         "context": torch.from_numpy(rows.context),
-        "ids": jagged(rows),
+        "ids": jagged(rows.bags),
     }
 
 
-def jagged(batch: Batch) -> KeyedJaggedTensor:
-    """Return the bags of an expanded batch as TorchRec takes them: feature by feature."""
-    packed = Bags.concatenated(list(batch.bags.values()))
+def jagged(bags: Mapping[str, Bags]) -> KeyedJaggedTensor:
+    """Return bags, as many of each feature, as TorchRec takes them: feature by feature."""
+    packed = Bags.concatenated(list(bags.values()))
     return KeyedJaggedTensor.from_lengths_sync(
-        keys=list(batch.bags),
+        keys=list(bags),
         values=torch.from_numpy(packed.values),
         lengths=torch.from_numpy(packed.lengths),
     )

@@ -91,8 +91,10 @@ class BackgroundSlateLog:
         with self._changed:
             is_closed = self._close_by_s is not None
             room = 0 if is_closed else self._settings.max_waiting - len(self._waiting)
+            was_empty = not self._waiting
             self._waiting.extend((now_s, entry) for entry in entries[:room])
-            self._changed.notify_all()
+            if was_empty or len(self._waiting) >= self._settings.batch_size:
+                self._changed.notify_all()  # else the writer knows already when a batch is due
         if len(entries) > room:
             self._drop(len(entries) - room, CLOSED if is_closed else FULL)
 

@@ -18,7 +18,12 @@ from dataclasses import dataclass, replace
 
 from pigeon_recsys.errors import NotConfigured, PigeonError, UnknownItem, UnknownUser
 from pigeon_recsys.generation.image_names import picture_name
-from pigeon_recsys.ports import GeneratedItemStore, ImageStore, LadderedGenerator
+from pigeon_recsys.ports import (
+    ForgetfulRanker,
+    GeneratedItemStore,
+    ImageStore,
+    LadderedGenerator,
+)
 from pigeon_recsys.ranking.blend_input import Shown
 from pigeon_recsys.records import (
     GENERATED_PREFIX,
@@ -149,6 +154,8 @@ class SlotService:
             num_entries += parts.recent.forget(user_id)
         if isinstance(parts.generator, LadderedGenerator):
             num_entries += parts.generator.forget(user_id)
+        if isinstance(parts.ranker, ForgetfulRanker):
+            parts.ranker.forget_generated()  # it does not know whose they are, and learns them anew
         if generations is not None:
             generations.forget(user_id)
         return num_entries

@@ -4,15 +4,19 @@ In:  a finished draft and the slate that went out.
 Out: a `Decision`.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pigeon_recsys.decisions import Decision, Offered
-from pigeon_recsys.ranking.blend_input import BlendRequest, Offer
+from pigeon_recsys.ranking.beliefs import BetaBeliefs, LinearBeliefs
+from pigeon_recsys.ranking.beliefs_document import beliefs_to_json
+from pigeon_recsys.ranking.blend_input import BlendRequest, Candidates, Offer
 from pigeon_recsys.ranking.constraints import BlendConstraints
 from pigeon_recsys.ranking.eligibility import is_in_share
-from pigeon_recsys.ranking.exploration import SlotChoice
+from pigeon_recsys.ranking.exploration import SlotBeliefs, SlotChoice, SlotPolicy
 from pigeon_recsys.ranking.scoring import GENERATED
 from pigeon_recsys.records import Slate, Vectors
 from pigeon_recsys.slot.draft import Draft
@@ -34,14 +38,27 @@ def certain_choice(
     return SlotChoice(None, 1 - constraints.share, constraints.share, chances)
 
 
-def versions_of(parts: SlotParts) -> dict[str, str]:
+def versions_of(parts: SlotParts, policy: SlotPolicy | None) -> dict[str, str]:
     """Return the versions of what decides, where the parts tell them."""
     told = {
         "ranker": getattr(parts.ranker, "weights_sha256", None),
+        "calibration": getattr(parts.calibration, "version", None),
         "embedder": getattr(parts.embedder, "weights_sha256", None),
         "generator": getattr(parts.generator, "version", None),
+        "policy": None if policy is None else _policy_version(policy, parts.beliefs),
     }
     return {name: version for name, version in told.items() if version}
+
+
+def _policy_version(policy: SlotPolicy, beliefs: SlotBeliefs) -> str:
+    """Return sixteen hex digits that change whenever a rule or a belief of ours does."""
+    told = [
+        beliefs_to_json(each)
+        if isinstance(each, BetaBeliefs | LinearBeliefs)
+        else type(each).__name__
+        for each in (beliefs.slot, beliefs.item)
+    ]
+    return hashlib.sha256(f"{policy} {json.dumps(told)}".encode()).hexdigest()[:16]
 
 
 def decision_of(
@@ -70,8 +87,8 @@ def decision_of(
         reason=slate.reason,
         placements=slate.placements,
         num_candidates=len(items),
-        candidate_ids=tuple(item.item_id for item in items),
-        candidate_scores=tuple(item.score for item in items),
+        candidate_ids=Candidates(items).item_ids if ranked is None else ranked.candidates.item_ids,
+        candidate_scores=tuple([item.score for item in items]),
         candidate_probabilities=tuple(probabilities),
         offered=_offered(draft, choice) if is_whole else (),
         experiment=draft.experiment,

@@ -5,8 +5,6 @@ time is up can still say how far it came.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pigeon_recsys.deadline import Deadline
@@ -42,12 +40,23 @@ class Draft:
         """Say whether a slate is what the last stage made, and not one given in its place."""
         return self.blended is not None and slate.placements is self.blended.placements
 
-    @contextmanager
-    def doing(self, stage: str) -> Iterator[None]:
-        """Name and time a stage."""
+    def doing(self, stage: str) -> "_Timed":
+        """Name and time a stage, in a `with`."""
         self.stage = stage
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.times_ms[stage] = (time.perf_counter() - started) * 1000
+        return _Timed(self.times_ms, stage)
+
+
+class _Timed:
+    """Writes down how long a `with` took; a generator would take longer than some stages."""
+
+    __slots__ = ("_stage", "_started", "_times_ms")
+
+    def __init__(self, times_ms: dict[str, float], stage: str) -> None:
+        self._times_ms = times_ms
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._times_ms[self._stage] = (time.perf_counter() - self._started) * 1000

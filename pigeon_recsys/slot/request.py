@@ -7,8 +7,10 @@ an id the first counts, and a surface without a name in the settings is one of t
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pigeon_recsys.errors import RequestError
-from pigeon_recsys.records import GENERATED_PREFIX, ScoredItem, SlotRequest
+from pigeon_recsys.records import GENERATED_PREFIX, Reference, ScoredItem, SlotRequest
 
 MAX_ID_CHARS = 256
 MAX_TEXT_CHARS = 2000
@@ -29,55 +31,90 @@ def check_request(request: SlotRequest, max_candidates: int) -> None:
 def _faults(request: SlotRequest, max_candidates: int) -> Iterator[str]:
     for name in ("request_id", "user_id", "surface"):
         yield from _id_faults(name, getattr(request, name))
-    if request.reference is not None:
-        if request.reference.item_id is not None:
-            yield from _id_faults("reference.item_id", request.reference.item_id)
-        if len(request.reference.text) > MAX_TEXT_CHARS:
-            yield _too_long("reference.text", len(request.reference.text), MAX_TEXT_CHARS)
-    if not 1 <= request.slate_size <= MAX_SLATE:
-        yield f"slate_size must be from 1 to {MAX_SLATE}, got {request.slate_size}"
-    if not 0 <= request.seed <= MAX_SEED:
-        yield f"seed must be from 0 to {MAX_SEED}, got {request.seed}"
-    if request.deadline_ms is not None and math.isnan(request.deadline_ms):
-        yield "deadline_ms must be a number, got nan"
+    yield from _reference_faults(request.reference)
+    for name, least, most in (("slate_size", 1, MAX_SLATE), ("seed", 0, MAX_SEED)):
+        value = getattr(request, name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            yield _no(name, "a whole number", value)
+        elif not least <= value <= most:
+            yield f"{name} must be from {least} to {most}, got {value}"
+    deadline_ms = request.deadline_ms
+    if deadline_ms is not None and not _is_number(deadline_ms):
+        yield _no("deadline_ms", "a number", deadline_ms)
     yield from _candidate_faults(request, max_candidates)
 
 
+def _reference_faults(reference: Reference | None) -> Iterator[str]:
+    if reference is None:
+        return
+    if not isinstance(reference, Reference):
+        yield _no("reference", "a Reference", reference)
+        return
+    if reference.item_id is not None:
+        yield from _id_faults("reference.item_id", reference.item_id)
+    if len(reference.text) > MAX_TEXT_CHARS:
+        yield _too_long("reference.text", len(reference.text), MAX_TEXT_CHARS)
+
+
 def _candidate_faults(request: SlotRequest, max_candidates: int) -> Iterator[str]:
-    if len(request.candidates) > max_candidates:
-        yield f"candidates must be at most {max_candidates}, got {len(request.candidates)}"
+    candidates = request.candidates
+    if not isinstance(candidates, Sequence) or isinstance(candidates, str):
+        yield _no("candidates", "a sequence", candidates)
         return
-    if _all_sound(request.candidates):
+    if len(candidates) > max_candidates:
+        yield f"candidates must be at most {max_candidates}, got {len(candidates)}"
         return
-    for number, candidate in enumerate(request.candidates):
+    if _all_sound(candidates):
+        return
+    for number, candidate in enumerate(candidates):
         path = f"candidates.{number}"
-        yield from _id_faults(f"{path}.item_id", candidate.item_id)
-        if candidate.item_id.startswith(GENERATED_PREFIX):
+        if not isinstance(candidate, ScoredItem):
+            yield _no(path, "a ScoredItem", candidate)
+            continue
+        item_id, score = candidate.item_id, candidate.score
+        yield from _id_faults(f"{path}.item_id", item_id)
+        if isinstance(item_id, str) and item_id.startswith(GENERATED_PREFIX):
             yield (
                 f"{path}.item_id must not begin with {GENERATED_PREFIX!r}, got "
-                f"{candidate.item_id!r}: the slot finds generated items itself"
+                f"{item_id!r}: the slot finds generated items itself"
             )
-        if not math.isfinite(candidate.score):
-            yield f"{path}.score must be a finite number, got {candidate.score}"
+        if not _is_number(score) or not math.isfinite(score):
+            yield _no(f"{path}.score", "a finite number", score)
 
 
 def _all_sound(candidates: Sequence[ScoredItem]) -> bool:
     """Say whether no candidate has a fault; hundreds at a time, as every request has."""
-    ids = [candidate.item_id for candidate in candidates]
-    lengths = list(map(len, ids))
-    return (
-        min(lengths, default=1) > 0
-        and max(lengths, default=0) <= MAX_ID_CHARS
-        and all(map(math.isfinite, [candidate.score for candidate in candidates]))
-        and SEPARATOR + GENERATED_PREFIX not in SEPARATOR + SEPARATOR.join(ids)
-    )
+    try:
+        ids = [candidate.item_id for candidate in candidates]
+        lengths = list(map(len, ids))
+        return (
+            min(lengths, default=1) > 0
+            and max(lengths, default=0) <= MAX_ID_CHARS
+            and all(map(math.isfinite, [candidate.score for candidate in candidates]))
+            and SEPARATOR + GENERATED_PREFIX not in SEPARATOR + SEPARATOR.join(ids)
+        )
+    except (AttributeError, TypeError):  # something is of another type
+        return False
 
 
-def _id_faults(path: str, value: str) -> Iterator[str]:
-    if not value:
+def _is_number(value: object) -> bool:
+    """Say whether a value is a number, numpy's among them, and not nan."""
+    return isinstance(value, int | float | np.number) and value == value
+
+
+def _id_faults(path: str, value: object) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield _no(path, "text", value)
+    elif not value:
         yield f"{path} must not be empty"
     elif len(value) > MAX_ID_CHARS:
         yield _too_long(path, len(value), MAX_ID_CHARS)
+
+
+def _no(path: str, wanted: str, value: object) -> str:
+    """Return what to say of a value that is none of what is wanted."""
+    shown = value if isinstance(value, float) else f"{value!r:.40}"
+    return f"{path} must be {wanted}, got {shown}"
 
 
 def _too_long(path: str, length: int, limit: int) -> str:

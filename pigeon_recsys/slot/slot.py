@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from pigeon_recsys.bounded_pool import BoundedPool, OutOfTime, PoolBusy, PoolClosed
 from pigeon_recsys.deadline import Deadline
@@ -37,6 +38,8 @@ from pigeon_recsys.slot.stages import NoSlot, Stages
 
 logger = logging.getLogger(__name__)
 
+KEPT_CONSTRAINTS = 256  # of surfaces; more are made anew
+
 
 class Slot:
     """A feed's slot for generated images; threads may share it. `close` when done."""
@@ -51,7 +54,7 @@ class Slot:
         self.parts = parts
         self.settings = settings or SlotSettings()
         self._clock = clock
-        self._versions = versions_of(parts)
+        self._versions = versions_of(parts, self.settings.policy)
         scorer = (
             None
             if parts.ranker is None
@@ -102,7 +105,7 @@ class Slot:
     def _constraints(self, request: SlotRequest) -> BlendConstraints:
         """Return what holds for the slate; items that the slot retrieved have no order to keep."""
         constraints = self.settings.blending.for_surface(request.surface)
-        return constraints if request.candidates else replace(constraints, order="by_score")
+        return constraints if request.candidates else _by_score(constraints)
 
     def _in_time(self, draft: Draft) -> Slate:
         """Make the slate in a thread that need not be waited for; without a limit, in this one."""
@@ -191,3 +194,9 @@ class Slot:
             reason="request",
             provenance=generation.provenance,
         )
+
+
+@lru_cache(maxsize=KEPT_CONSTRAINTS)
+def _by_score(constraints: BlendConstraints) -> BlendConstraints:
+    """Return the same constraints on candidates by score; checking them takes its time."""
+    return replace(constraints, order="by_score")

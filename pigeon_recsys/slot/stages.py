@@ -18,6 +18,7 @@ from pigeon_recsys.records import (
     GeneratedItem,
     GenerationTask,
     History,
+    Placement,
     RankContext,
     Reference,
     ScoredItem,
@@ -82,16 +83,17 @@ class Stages:
         with draft.doing("ranking"):
             draft.ranked = self._ranked(draft, draft.found.items)
         with draft.doing("blending"):
-            draft.blended = self._blended(draft, draft.ranked)
+            blended = self._blended(draft, draft.ranked)
+            draft.blended = blended if request.candidates else _scored_by_us(blended)
         return _slate(draft, draft.blended)
 
     def _ranked(self, draft: Draft, generated: Sequence[GeneratedItem]) -> Ranked:
-        """Score candidates and pictures at once; retrieved items get their scores from it."""
+        """Score candidates and pictures at once."""
         assert self.scorer is not None
         assert draft.history is not None
         constraints = draft.constraints
         compares = constraints.neighbours is not None or constraints.near_copy_cosine is not None
-        ranked = self.scorer.score(
+        return self.scorer.score(
             draft.history,
             draft.items,
             generated,
@@ -99,7 +101,6 @@ class Stages:
             kind=self.settings.kind,
             with_vectors=compares,
         )
-        return ranked if draft.request.candidates else _scored_by_us(ranked)
 
     def _history(self, request: SlotRequest) -> History:
         history = self.parts.histories.recent(request.user_id, self.settings.history_limit)
@@ -191,15 +192,23 @@ class Stages:
         return blend(ranked.candidates, chosen, asked, constraints)
 
 
-def _scored_by_us(ranked: Ranked) -> Ranked:
-    """Return retrieved candidates with their probabilities for scores."""
-    items = [
-        ScoredItem(item.item_id, probability)
-        for item, probability in zip(
-            ranked.candidates.items, ranked.scores.calibrated.tolist(), strict=True
-        )
-    ]
-    return replace(ranked, candidates=replace(ranked.candidates, items=items))
+def _scored_by_us(blended: Blend) -> Blend:
+    """Return a slate of retrieved items, which nobody scored before, with their probabilities."""
+    placements = tuple([_with_own_score(place) for place in blended.placements])
+    return replace(blended, placements=placements)
+
+
+def _with_own_score(place: Placement) -> Placement:
+    if place.is_generated or place.probability is None:
+        return place
+    return Placement(
+        place.position,
+        place.item_id,
+        place.probability,
+        False,
+        place.probability,
+        place.creative_id,
+    )
 
 
 def _slate(draft: Draft, blended: Blend) -> Slate:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import http_load
-from benchmarks.http_load import Seen, main, summary
+from benchmarks.http_load import Seen, main, memory_figures, summary
 from tests.benchmarks.conftest import ReadResult
 
 
@@ -23,17 +23,28 @@ def test_figures_are_of_all_requests() -> None:
     }
 
 
+def test_memory_is_followed_over_the_second_half() -> None:
+    """By the minute: 9, 5, then 10, 12, 14 of the one and ever 7 of the other worker."""
+    taken = [(60.0 * minute, [mib, 7.0]) for minute, mib in enumerate((9.0, 5.0, 10.0, 12.0, 14.0))]
+    figures = memory_figures(taken)
+    assert figures["memory_mib_per_min"] == [2.0, 0.0]
+    assert figures["memory_at_s"] == [0.0, 60.0, 120.0, 180.0, 240.0]
+    assert figures["worker_memory_mib"][-1] == [14.0, 7.0]
+
+
 @pytest.mark.slow
 def test_a_service_is_served_and_loaded(
     tmp_path: Path, read_result: ReadResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_load, "WARM_UP_S", 0.5)
     out = tmp_path / "load.json"
-    main(["--out", str(out), "--workers", "1", "--seconds", "1", "--connections", "2"])
+    main(["--out", str(out), "--workers", "1", "--duration", "1", "--connections", "2"])
     settings, figures = read_result(out)
     assert settings["slot"] == "fakes"
     assert settings["candidates"] == 100
     assert figures["errors"] == 0
     assert figures["requests"] > 10
     assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["worst_ms"]
-    assert len(figures["worker_memory_mib_before"]) == len(figures["worker_memory_mib_after"]) == 1
+    assert len(figures["worker_memory_mib"]) == len(figures["memory_at_s"]) > 2
+    assert all(mib[0] > 0 for mib in figures["worker_memory_mib"])
+    assert len(figures["memory_mib_per_min"]) == 1

@@ -29,6 +29,8 @@ def test_a_ranker_is_trained_exported_and_scores(
     assert train_line.startswith(f"{run}: ")
     assert "without item ids" in train_line
     assert export_line.startswith(f"{onnx}: ranker of weights ")
+    assert ", with r.items.onnx " in export_line
+    assert Path(json.loads(result.read_text())["items"]).is_file()
     assert 0 < json.loads(report.read_text())["auc"] <= 1
     ranker = OnnxRanker.load(Path(onnx), FaissIndex.load(Path(index)))
     assert json.loads(result.read_text())["weights_sha256"] == ranker.weights_sha256

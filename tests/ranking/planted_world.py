@@ -4,7 +4,7 @@ Items come in two styles whose vectors point opposite ways, plus noise. A user l
 and skips the other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,9 +100,14 @@ def _events(user_id: str) -> list[tuple[str, str, str, datetime]]:
 
 
 def random_batch(
-    features: RankFeatures, num_rows: int, seed: int, num_requests: int | None = None
+    features: RankFeatures,
+    num_rows: int,
+    seed: int,
+    num_requests: int | None = None,
+    lengths: Sequence[int] = range(5),
+    row: int | None = None,
 ) -> Batch:
-    """Return random rows; every bag holds nothing to four values."""
+    """Return random rows, with bags of these lengths; `row` of the tables if it is given."""
     generator = np.random.default_rng(seed)
     num_requests = num_rows if num_requests is None else num_requests
     tables = {USER: features.user, HISTORY: features.item, ITEM: features.item}
@@ -110,8 +115,9 @@ def random_batch(
     bags = {}
     for name, table in tables.items():
         count = num_requests if name in REQUEST_BAGS else num_rows
-        lengths = generator.integers(0, 5, count)
-        bags[name] = Bags(generator.integers(0, table.num_rows, lengths.sum()), lengths)
+        drawn = generator.choice(lengths, count)
+        values = generator.integers(0, table.num_rows, drawn.sum())
+        bags[name] = Bags(values if row is None else 0 * values + row % table.num_rows, drawn)
 
     def vectors(count: int, width: int) -> Vectors:
         return generator.normal(size=(count, width)).astype(np.float32)

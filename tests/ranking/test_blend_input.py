@@ -74,6 +74,8 @@ def test_columns_must_align_and_vectors_be_of_one_width() -> None:
         blended(Candidates(ITEMS, [0.5, 0.4], rows(0, 1)[:1]))
     with pytest.raises(RankingError, match="there are 1 content hashes for 2 candidates"):
         blended(Candidates(ITEMS, [0.5, 0.4], None, ["h"]))
+    with pytest.raises(RankingError, match="there are 1 ids for 2 candidates"):
+        blended(Candidates(ITEMS, [0.5, 0.4], known_ids=("good",)))
     wide = Offer("gen", 0.5, vector=np.array([1, 0, 0], np.float32))
     with pytest.raises(RankingError, match=r"item 'gen' has a vector of shape \(3,\), where"):
         blended(Candidates(ITEMS, [0.5, 0.4], rows(0, 1)), wide)

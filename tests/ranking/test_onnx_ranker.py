@@ -10,6 +10,8 @@ import pytest
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import ArtifactError, MissingExtra, RankingError, SettingsError
+from pigeon_recsys.ports import ForgetfulRanker
+from pigeon_recsys.ranking.export import items_path
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
 from pigeon_recsys.ranking.quality import RankerReport
 from pigeon_recsys.ranking.request_encoder import RequestEncoder
@@ -67,6 +69,12 @@ def test_it_knows_the_weights_it_was_exported_from(exported: Path, index: FakeIn
     assert len(OnnxRanker.load(exported, index).weights_sha256) == 64
 
 
+def beside_its_other_half(path: Path, exported: Path) -> Path:
+    """Put the items' half of an export beside `path`."""
+    items_path(path).write_bytes(items_path(exported).read_bytes())
+    return path
+
+
 def test_a_missing_export_names_the_command_that_makes_it(tmp_path: Path, index: FakeIndex) -> None:
     path = tmp_path / "ranker.onnx"
     with pytest.raises(ArtifactError) as caught:
@@ -77,7 +85,7 @@ def test_a_missing_export_names_the_command_that_makes_it(tmp_path: Path, index:
 
 
 def test_a_corrupt_export_is_named(tmp_path: Path, exported: Path, index: FakeIndex) -> None:
-    path = tmp_path / "ranker.onnx"
+    path = beside_its_other_half(tmp_path / "ranker.onnx", exported)
     path.write_bytes(exported.read_bytes()[:500])
     with pytest.raises(ArtifactError, match=r"ranker\.onnx is no ONNX file that can be run"):
         OnnxRanker.load(path, index)
@@ -90,9 +98,39 @@ def test_an_onnx_file_of_another_kind_is_refused(
     proto = onnx.load(exported)
     kept = {entry.key: entry.value for entry in proto.metadata_props if entry.key != key}
     onnx.helper.set_model_props(proto, kept)
-    onnx.save(proto, tmp_path / "other.onnx")
+    path = beside_its_other_half(tmp_path / "other.onnx", exported)
+    onnx.save(proto, path)
     with pytest.raises(ArtifactError, match="is no ranker export"):
-        OnnxRanker.load(tmp_path / "other.onnx", index)
+        OnnxRanker.load(path, index)
+
+
+def test_halves_of_different_rankers_are_refused(
+    tmp_path: Path, exported: Path, index: FakeIndex
+) -> None:
+    path = tmp_path / "ranker.onnx"
+    path.write_bytes(exported.read_bytes())
+    proto = onnx.load(items_path(exported))
+    onnx.helper.set_model_props(proto, {"pigeon_recsys.weights_sha256": "others"})
+    onnx.save(proto, items_path(path))
+    with pytest.raises(ArtifactError) as caught:
+        OnnxRanker.load(path, index)
+    assert str(caught.value) == (
+        f"{items_path(path)} was exported from other weights than ranker.onnx. "
+        f"Rebuild it with: pigeon-recsys rank export --run RUN --out {path}"
+    )
+
+
+def test_an_export_without_its_other_half_names_the_command_that_makes_both(
+    tmp_path: Path, exported: Path, index: FakeIndex
+) -> None:
+    path = tmp_path / "ranker.onnx"
+    path.write_bytes(exported.read_bytes())
+    with pytest.raises(ArtifactError) as caught:
+        OnnxRanker.load(path, index)
+    assert str(caught.value) == (
+        f"{items_path(path)} does not exist. "
+        f"Rebuild it with: pigeon-recsys rank export --run RUN --out {path}"
+    )
 
 
 def test_a_failure_inside_onnx_runtime_is_a_ranking_error(exported: Path, index: FakeIndex) -> None:
@@ -183,6 +221,17 @@ def test_an_item_whose_title_changed_is_scored_anew(
     before, after = ranker.score(history, [item]), ranker.score(history, [renamed])
     assert after == OnnxRanker.load(exported, index).score(history, [renamed])
     assert before != after
+
+
+def test_what_is_kept_of_generated_items_can_be_dropped(
+    exported: Path, index: FakeIndex, dataset: DatasetFolder
+) -> None:
+    ranker, history = OnnxRanker.load(exported, index), dataset.history("user-07")
+    items = [RankItem("gen-1", style_vectors()[0], is_generated=True), *catalog_items(dataset)[:2]]
+    before = ranker.score(history, items)
+    assert isinstance(ranker, ForgetfulRanker)
+    assert [ranker.forget_generated(), ranker.forget_generated()] == [1, 0]
+    np.testing.assert_array_equal(ranker.score(history, items), before)
 
 
 @pytest.mark.gpu

@@ -1,6 +1,7 @@
 """TorchRec models of all kinds give the same in ONNX Runtime."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,20 @@ def test_torchrecs_own_models_score_as_in_eager(tmp_path: Path, make: type[nn.Mo
         np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
+def test_the_pages_example_exports_a_model(tmp_path: Path, repo_root: Path) -> None:
+    page = (repo_root / "docs" / "ranking.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "dlrm.onnx"
+    exec(compile(code, "ranking.md", "exec"), {"path": path})
+    ids = torch.tensor([3, 7])
+    inputs = {
+        "dense_features": torch.zeros(1, 4),
+        "sparse_features.values": ids,
+        "sparse_features.offsets": torch.tensor([0, 2]),
+    }
+    assert run(path, inputs).shape == (1, 1)
+
+
 class Values(nn.Module):
     """A collection whose pooled vectors are the output."""
 
@@ -176,6 +191,44 @@ def test_a_repeated_key_is_given_once_a_request(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, model(ids).numpy(), atol=TOLERANCE)
     metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert json.loads(metadata["torchrec.keys"]) == {"ids": ["a", "c"], "ids.request": ["b"]}
+
+
+class Against(nn.Module):
+    """Multiplies every row with the one row that is given once."""
+
+    def __init__(self, collection: EmbeddingBagCollection) -> None:
+        super().__init__()
+        self.collection = collection
+
+    def forward(self, rows: Tensor, one: Tensor, ids: KeyedJaggedTensor) -> Tensor:
+        """Return one number a row."""
+        pooled = self.collection(ids).values()
+        products: Tensor = rows @ (one + pooled.sum()).T
+        return products.squeeze(1)
+
+
+def test_what_is_given_once_has_one_row_whatever_the_others_have(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = Against(three_tables()).eval(), tmp_path / "model.onnx"
+    example = {
+        "rows": torch.zeros(1, DENSE),
+        "one": torch.zeros(1, DENSE),
+        "ids": ragged(1, [1], 0),
+    }
+    export.export_torchrec(model, path, example, once=["one", "ids"])
+    for num_rows in (1, 2, 9):
+        rows, one, ids = torch.randn(num_rows, DENSE), torch.randn(1, DENSE), ragged(1, [3], 1)
+        found = run(path, {"rows": rows, "one": one, **of_jagged("ids", ids)})
+        with torch.no_grad():
+            expected = model(rows, one, ids).numpy()
+        np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_giving_once_what_is_not_there_names_what_is(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"once names zzz, .* Those are: ids\."):
+        export.export_torchrec(
+            Values(three_tables()), tmp_path / "m.onnx", {"ids": ragged(1, [1], 0)}, once=["zzz"]
+        )
 
 
 def test_the_model_is_left_as_it_is(tmp_path: Path) -> None:

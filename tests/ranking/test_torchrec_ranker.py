@@ -62,7 +62,7 @@ def test_an_untrained_text_changes_no_score() -> None:
 
 def test_jagged_keeps_every_bag_under_its_name() -> None:
     batch = random_batch(FEATURES, 7, seed=2)
-    ids = ranker.jagged(batch)
+    ids = ranker.jagged(batch.bags)
     for name, bags in batch.bags.items():
         assert isinstance(bags, Bags)
         assert ids[name].values().tolist() == bags.values.tolist()

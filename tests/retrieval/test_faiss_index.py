@@ -3,6 +3,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -301,3 +302,17 @@ def test_an_index_of_another_source_is_refused(
 ) -> None:
     with pytest.raises(ArtifactError, match=fault):
         FaissIndex.load(saved, expected=expected)
+
+
+def test_a_search_leaves_the_threads_of_whoever_calls_as_they_were() -> None:
+    """One query runs on one thread; building an index afterwards has all of them again."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(2)
+    try:
+        index = FaissIndex.build(["a", "b"], np.eye(2, dtype=np.float32))
+        index.search(np.array([1, 0], np.float32), 2)
+        index.search(np.array([1, 0], np.float32), 2, within=["b"])
+        index.vectors(["a"])
+        assert faiss.omp_get_max_threads() == 2
+    finally:
+        faiss.omp_set_num_threads(before)

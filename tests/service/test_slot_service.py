@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,9 @@ from pigeon_recsys.records import Reference, SlotRequest
 from pigeon_recsys.service.feedback import Report
 from pigeon_recsys.service.slot_service import SlateReport, SlotService
 from pigeon_recsys.service.worker_news import Forget, WasShown, decode_news, encode_news
+from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.testing.fake_stores import FakeGeneratedItemStore
+from pigeon_recsys.testing.fakes import FakeRanker
 from tests.connectors.http_service.world import OTHER, USER, World, small_world
 
 
@@ -75,6 +78,22 @@ def test_an_erasure_reaches_the_memory_of_all_workers(workers: list[SlotService]
         assert each.slot.parts.shown.of(USER) == ()
         assert each.slot.parts.recent is not None
         assert [slate.user_id for _, slate in each.slot.parts.recent.newest(9)] == [OTHER]
+
+
+def test_an_erasure_reaches_what_rankers_keep_of_pictures(world: World) -> None:
+    class Keeping(FakeRanker):
+        num_forgotten = 0
+
+        def forget_generated(self) -> int:
+            self.num_forgotten += 1
+            return 1
+
+    ranker = Keeping()
+    service = world.service()
+    parts = replace(service.slot.parts, ranker=ranker)
+    with Slot(parts, service.slot.settings) as slot:
+        SlotService(slot, service.parts).erase_user(USER)
+    assert ranker.num_forgotten == 1
 
 
 def test_news_arrive_as_they_were_told() -> None:

@@ -133,6 +133,25 @@ def test_offers_are_calibrated_as_generated_and_candidates_as_catalog(
     assert offered.score == pytest.approx(0.9)
     assert offered.probability is not None
     assert offered.probability < 0.5
+    assert log.decisions[0].versions["calibration"] == calibration.version
+
+
+def test_the_policys_version_is_of_its_rules_and_of_what_it_learned(
+    make_slot: MakeSlot, request_of: MakeRequest
+) -> None:
+    log, other = FakeSlateLog(), SlotBeliefs(BetaBeliefs(), BetaBeliefs(2.0, 1.0))
+    for policy, beliefs in (
+        (SlotPolicy(), None),
+        (SlotPolicy(), None),
+        (SlotPolicy(salt="another"), None),
+        (SlotPolicy(), other),
+    ):
+        parts = {} if beliefs is None else {"beliefs": beliefs}
+        slot = make_slot(replace(ANYWHERE, policy=policy), log=log, **parts)
+        slot.fill(request_of("ada"))
+    first, again, salted, learned = [each.versions["policy"] for each in log.decisions]
+    assert first == again
+    assert len({first, salted, learned}) == 3
 
 
 def test_a_users_test_bucket_is_logged(make_slot: MakeSlot, request_of: MakeRequest) -> None:

@@ -240,6 +240,50 @@ def test_a_faulty_request_is_refused_with_every_fault_and_its_path(slot: Slot) -
     )
 
 
+def test_values_of_other_types_are_faults_like_any_other(slot: Slot) -> None:
+    wrong: Any = {
+        "request_id": 5,
+        "user_id": None,
+        "surface": b"home",
+        "reference": "a cat",
+        "slate_size": "ten",
+        "seed": True,
+        "deadline_ms": "soon",
+        "candidates": (ScoredItem(7, "high"), "item-1"),  # type: ignore[arg-type]
+    }
+    with pytest.raises(RequestError) as caught:
+        slot.fill(SlotRequest(**wrong))
+    assert caught.value.faults == (
+        "request_id must be text, got 5",
+        "user_id must be text, got None",
+        "surface must be text, got b'home'",
+        "reference must be a Reference, got 'a cat'",
+        "slate_size must be a whole number, got 'ten'",
+        "seed must be a whole number, got True",
+        "deadline_ms must be a number, got 'soon'",
+        "candidates.0.item_id must be text, got 7",
+        "candidates.0.score must be a finite number, got 'high'",
+        "candidates.1 must be a ScoredItem, got 'item-1'",
+    )
+    with pytest.raises(RequestError, match=r"^candidates must be a sequence, got 3$"):
+        slot.fill(SlotRequest("r1", "ada", candidates=3))  # type: ignore[arg-type]
+
+
+def test_long_strings_are_refused_and_ten_thousand_candidates(slot: Slot) -> None:
+    many = tuple(ScoredItem(f"i{number}", 1.0) for number in range(10_000))
+    with pytest.raises(RequestError) as caught:
+        slot.fill(SlotRequest("r" * 1_000_000, "ada", candidates=many))
+    assert caught.value.faults == (
+        "request_id must be at most 256 characters, got 1000000",
+        "candidates must be at most 2000, got 10000",
+    )
+
+
+def test_scores_of_numpy_are_numbers(slot: Slot, request_of: MakeRequest) -> None:
+    candidates = (ScoredItem("item-08", np.float32(2)), ScoredItem("item-09", np.float64(1)))
+    assert ids(slot.fill(request_of("nobody", candidates=candidates))) == ["item-08", "item-09"]
+
+
 def test_too_many_candidates_are_refused_and_long_lists_of_faults_are_cut(
     make_slot: MakeSlot, request_of: MakeRequest
 ) -> None:
