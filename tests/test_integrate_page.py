@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,18 +68,28 @@ def shell(code: str, folder: Path, **variables: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.slow
-def test_in_process(
-    folder: Path,
-    names: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+PrintedBy = Callable[..., str]
+
+
+@pytest.fixture
+def printed_by(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> PrintedBy:
+    """Return what runs a page's Python beside the demo, with some names, and tells its output."""
     monkeypatch.chdir(folder)
+
+    def run(code: str, **names: object) -> str:
+        exec(compile(code, "page.md", "exec"), dict(names))
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.slow
+def test_in_process(names: dict[str, str], printed_by: PrintedBy) -> None:
     ranking = [(names[FIRST], 3.0), (names[SECOND], 2.0), ("never-heard-of", 1.0)]
     code = block("1. At the end of your ranker, in process", "python", names)
-    exec(compile(code, "integrate.md", "exec"), {"your_ranking": ranking})
-    printed = capsys.readouterr().out
+    printed = printed_by(code, your_ranking=ranking)
     places = [line.split() for line in printed.splitlines()[:-1]]
     catalog = [item_id for _, item_id, is_generated in places if is_generated == "False"]
     assert catalog == [item_id for item_id, _ in ranking]
@@ -87,17 +97,10 @@ def test_in_process(
 
 
 @pytest.mark.slow
-def test_the_lines_of_the_readme(
-    folder: Path,
-    names: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(folder)
+def test_the_lines_of_the_readme(names: dict[str, str], printed_by: PrintedBy) -> None:
     code = block("In your code", "python", names, README)
     assert len(code.splitlines()) <= 10
-    exec(compile(code, "README.md", "exec"), {})
-    first, *places = capsys.readouterr().out.splitlines()
+    first, *places = printed_by(code).splitlines()
     assert "generated item gen-" in first
     assert [line.split()[1] for line in places if line.endswith("False")] == [
         names[FIRST],

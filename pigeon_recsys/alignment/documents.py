@@ -80,7 +80,7 @@ def document_loss(
     num_tokens = items.visual_NT.shape[1]
     return torch.stack(
         [
-            picture_loss(
+            _picture_loss(
                 backbone, hidden_BSD[:, start : start + num_tokens], *pictures(items, rows)
             )
             for start, rows in zip(starts, documents.window_BW.T, strict=True)
@@ -88,7 +88,7 @@ def document_loss(
     )
 
 
-def picture_loss(
+def _picture_loss(
     backbone: MiniBackbone, hidden_BTD: Tensor, visual_BT: Tensor, present_B: Tensor
 ) -> Tensor:
     """Return the mean loss of the pictures present; hidden_BTD is what writes each token."""

@@ -50,6 +50,7 @@ WHOLE_SHARE = 0.5  # of references that show another picture; the others are mas
 KEEP_SHARE = 0.85  # of history tokens, in half of the rows; the rest are zero, as masked ones are
 MISLED_SHARE = 0.5  # of rows whose written tokens are partly the reference's, by U(0, MOST_MISLED)
 MOST_MISLED = 0.5
+VALIDATION_KEEP = 0.5  # of reference tokens, as stage 1 validates
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def draw_requests(examples: Examples, batch_size: int, generator: torch.Generato
 def plain_requests(
     examples: Examples, window_BW: NDArray[np.int64], generator: torch.Generator
 ) -> Requests:
-    """Return the requests of validation: whole references, nothing hidden, nothing misled."""
+    """Return the requests of validation: half of every reference hidden, nothing else drawn."""
     assert examples.same is not None
     num_rows = len(window_BW)
     asked_BA = window_BW[:, HISTORY_LENGTH:]
@@ -110,7 +111,7 @@ def plain_requests(
         reference_BA=np.where(asked_BA == EMPTY, EMPTY, drawn_A.reshape(asked_BA.shape)),
         wordless_BA=np.zeros(asked_BA.shape, dtype=np.bool_),
         history_keep_B=torch.ones(num_rows),
-        reference_keep_BA=torch.full(asked_BA.shape, 0.5),
+        reference_keep_BA=torch.full(asked_BA.shape, VALIDATION_KEEP),
         misled_B=torch.zeros(num_rows),
     )
 

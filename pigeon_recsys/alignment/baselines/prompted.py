@@ -20,7 +20,14 @@ from torch.nn import functional
 from pigeon_recsys.backbones.base import Backbone
 from pigeon_recsys.history.instruction import Instruction
 from pigeon_recsys.model.decode import Opening, write_tokens
-from pigeon_recsys.model.prompt import Part, join, marker_part, pad_texts, words_part
+from pigeon_recsys.model.prompt import (
+    Part,
+    join,
+    marker_part,
+    pad_texts,
+    words_part,
+    written_part,
+)
 from pigeon_recsys.model.sampling import Sampling
 
 # B rows, H liked images, T tokens per image, L text tokens, S tokens of a part, D width,
@@ -138,13 +145,11 @@ def embedding_size(backbone: Backbone) -> float:
 
 def image_loss(backbone: Backbone, preference: Part, words: Words, target_BT: Tensor) -> Tensor:
     """Return loss_B, the mean cross-entropy of each image's tokens after its prompt."""
-    before_BT = backbone.embed_visual(target_BT[:, :-1])
-    attend_BT = torch.ones_like(target_BT[:, :-1], dtype=torch.bool)
     sequence = join(
         [
             _opening(backbone, preference, words),
             marker_part(backbone, "image_start", len(target_BT)),
-            Part(before_BT, attend_BT),
+            written_part(backbone, target_BT[:, :-1]),
         ]
     )
     hidden_BSD = backbone.hidden(
