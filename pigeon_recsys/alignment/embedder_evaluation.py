@@ -12,6 +12,7 @@ import torch
 
 from pigeon_recsys.alignment.caption_tower import CaptionTower
 from pigeon_recsys.alignment.embedder_data import EmbedderData, liked_rows
+from pigeon_recsys.alignment.same_content import SameContent
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.model.image_encoder import ImageEncoder
 from pigeon_recsys.records import Pixels, Vectors
@@ -30,6 +31,7 @@ class EmbedderQuality:
 
     caption_recall_at_10: float  # a text finds an item with exactly that text, content half
     colike_recall_at_10: float | None  # older likes find the newest one, taste half
+    manner_accuracy: float | None  # older likes find it among all of its content, taste half
     chance_recall_at_10: float  # of finding one given item
     same_user_content_cosine: float | None  # None without validation users
     same_user_taste_cosine: float | None
@@ -48,6 +50,7 @@ def evaluate_embedder(
     return EmbedderQuality(
         caption_recall_at_10=_caption_recall(captions, data, content_ND),
         colike_recall_at_10=_colike_recall(taste_ND, likes) if likes else None,
+        manner_accuracy=_manner_accuracy(taste_ND, likes, data.same) if likes else None,
         chance_recall_at_10=min(1.0, DEPTH / len(data.item_ids)),
         same_user_content_cosine=_same_user_cosine(content_ND, likes) if likes else None,
         same_user_taste_cosine=_same_user_cosine(taste_ND, likes) if likes else None,
@@ -89,6 +92,22 @@ def _colike_recall(taste_ND: Vectors, likes: Sequence[tuple[int, ...]]) -> float
         score_N[older] = -np.inf
         hits.append(newest in _nearest(score_N))
     return float(np.mean(hits))
+
+
+def _manner_accuracy(
+    taste_ND: Vectors, likes: Sequence[tuple[int, ...]], same: SameContent | None
+) -> float | None:
+    """Return how often a user's older likes prefer the newest one to others of its content."""
+    if same is None:
+        return None
+    hits = []
+    for rows in likes:
+        older, newest = list(rows[:-1]), rows[-1]
+        others = same.others_NK[newest, : same.count_N[newest]]
+        if len(others):
+            score_K = taste_ND[[newest, *others]] @ taste_ND[older].mean(axis=0)
+            hits.append(bool(score_K.argmax() == 0))
+    return float(np.mean(hits)) if hits else None
 
 
 def _nearest(score_N: Vectors) -> list[int]:

@@ -1,7 +1,7 @@
-"""The two contrasts that train the image encoder.
+"""The contrasts that train the image encoder.
 
 In:  embeddings of a batch.
-Out: one loss each, in nats; guessing gives the logarithm of the batch size.
+Out: one loss each, in nats; guessing gives the logarithm of the number of answers.
 """
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 # B pictures or texts, P pairs of pictures, D width
+# L likes of each of U users, K answers of the same content, the like itself first
 
 
 def content_loss(image_BD: Tensor, text_BD: Tensor, caption_B: Tensor, scale: Tensor) -> Tensor:
@@ -47,3 +48,20 @@ def taste_loss(
     to_positive = functional.cross_entropy(logits_PP, target_P)
     to_anchor = functional.cross_entropy(logits_PP.T, target_P)
     return (to_positive + to_anchor) / 2
+
+
+def manner_loss(answer_LUKD: Tensor, row_LUK: Tensor, scale: float) -> Tensor:
+    """Contrast each like with other pictures of its content, by the user's other likes.
+
+    What the answers show is the same, so only how they are drawn can tell them apart. A like
+    whose content has no other picture has one answer and teaches nothing.
+    """
+    liked_LUD, liked_row_LU = answer_LUKD[:, :, 0], row_LUK[:, :, 0]
+    is_other_LLU = liked_row_LU[:, None] != liked_row_LU
+    share_LLU = is_other_LLU / is_other_LLU.sum(dim=1, keepdim=True)
+    anchor_LUD = torch.einsum("lmu,mud->lud", share_LLU, liked_LUD)
+    logits_LUK = scale * torch.einsum("lud,lukd->luk", anchor_LUD, answer_LUKD)
+    is_like_itself_LUK = row_LUK[:, :, 1:] == row_LUK[:, :, :1]
+    own_LU1, others_LUK = logits_LUK[:, :, :1], logits_LUK[:, :, 1:]
+    answers_LUK = torch.cat([own_LU1, others_LUK.masked_fill(is_like_itself_LUK, -torch.inf)], 2)
+    return -answers_LUK.log_softmax(dim=2)[:, :, 0].mean()

@@ -16,7 +16,7 @@ from pigeon_recsys.alignment.augmentation import augment
 from pigeon_recsys.alignment.caption_tower import CaptionTower
 from pigeon_recsys.alignment.embedder_data import EmbedderBatch, EmbedderData, draw_batch
 from pigeon_recsys.alignment.embedder_evaluation import evaluate_embedder
-from pigeon_recsys.alignment.embedder_loss import content_loss, taste_loss
+from pigeon_recsys.alignment.embedder_loss import content_loss, manner_loss, taste_loss
 from pigeon_recsys.alignment.loop import LoopSettings, train
 from pigeon_recsys.alignment.processes import is_first, wait_for_all
 from pigeon_recsys.datasets.folder import DatasetFolder
@@ -33,6 +33,9 @@ WEIGHTS_FILE = "embedder.safetensors"
 REPORT_FILE = "embedder.json"
 INITIAL_SCALE = 10.0  # of cosines before the softmax; learned from there
 MAX_SCALE = 50.0  # above, single wrong pairs decide the loss
+# Fixed for the contrast within a content: a learned one rises and lets all cosines stay close,
+# and a score of half taste, half content would not hear the taste.
+MANNER_SCALE = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ class EmbedderSettings:
     """How to train the image encoder."""
 
     steps: int = 1200
-    batch: int = 128  # pictures a step; three quarters are pairs of likes, the rest any items
+    batch: int = 128  # pictures a step; three quarters are for likes, the rest any items
     learning_rate: float = 2e-3
     seed: int = 0
     caption_attributes: tuple[str, ...] = ()  # read beside title and instruction; never style
+    content: str | None = None  # the attribute whose equal values mean equal content
     encoder: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
 
     def __post_init__(self) -> None:
@@ -83,15 +87,16 @@ class EmbedderTrainee(nn.Module):
         content = content_loss(
             content_BD, text_BD, batch.caption_B, _bounded(self.content_log_scale)
         )
-        pairs = batch.num_pairs
-        taste = taste_loss(
-            taste_BD[:pairs],
-            taste_BD[pairs : 2 * pairs],
-            batch.row_B[:pairs],
-            batch.row_B[pairs : 2 * pairs],
-            _bounded(self.taste_log_scale),
-        )
+        taste = self._taste_loss(batch.liked(taste_BD), batch.liked(batch.row_B))
         return {"loss": content + taste, "content_loss": content, "taste_loss": taste}
+
+    def _taste_loss(self, taste_LUKD: Tensor, row_LUK: Tensor) -> Tensor:
+        """Contrast likes with their content's other pictures, or else with other users' likes."""
+        if row_LUK.shape[2] > 1:
+            return manner_loss(taste_LUKD, row_LUK, MANNER_SCALE)
+        (anchor_UD, positive_UD), (anchor_U, positive_U) = taste_LUKD[:, :, 0], row_LUK[:, :, 0]
+        scale = _bounded(self.taste_log_scale)
+        return taste_loss(anchor_UD, positive_UD, anchor_U, positive_U, scale)
 
 
 def train_embedder(
@@ -108,7 +113,9 @@ def train_embedder(
     settings = settings or EmbedderSettings()
     loop = loop or settings.loop
     check_writable_folder(run)
-    data = EmbedderData.read(dataset, settings.encoder.image_size, settings.caption_attributes)
+    data = EmbedderData.read(
+        dataset, settings.encoder.image_size, settings.caption_attributes, settings.content
+    )
     torch.manual_seed(settings.seed)
     trainee = EmbedderTrainee(settings.encoder)
 

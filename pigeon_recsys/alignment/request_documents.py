@@ -48,8 +48,7 @@ REFERENCE_SHARE = 0.9  # of pictures asked for by a reference; the others by wor
 WORDLESS_SHARE = 0.5  # of those with a reference: words would let pictures be learnt by heart
 WHOLE_SHARE = 0.5  # of references that show another picture; the others are masked, as all own are
 KEEP_SHARE = 0.85  # of history tokens, in half of the rows; the rest are zero, as masked ones are
-MISLED_SHARE = 0.5  # of rows whose written tokens are partly the reference's, by U(0, MOST_MISLED)
-MOST_MISLED = 0.5
+MISLED_SHARE = 0.6  # of rows whose written tokens are partly the reference's, by U(0, 1)
 VALIDATION_KEEP = 0.5  # of reference tokens, as stage 1 validates
 
 
@@ -84,7 +83,7 @@ def draw_requests(examples: Examples, batch_size: int, generator: torch.Generato
     wordless_BA = (_draw(asked_BA.shape, generator) < WORDLESS_SHARE).numpy() & is_shown_BA
     keeps_all_B = _draw(batch_size, generator) < 0.5
     is_misled_B = _draw(batch_size, generator) < MISLED_SHARE
-    misled_B = _draw(batch_size, generator) * MOST_MISLED
+    misled_B = _draw(batch_size, generator)
     view_B = examples.items.draw_view(batch_size, generator)
     return Requests(
         history_BH=examples.items.seen(history_BH, view_B),

@@ -19,14 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pigeon_recsys.alignment.backbone_training import train_backbone
 from pigeon_recsys.alignment.embedder_training import EmbedderSettings, train_embedder
-from pigeon_recsys.alignment.examples import WINDOW, Examples, ItemTokens, tokenize_items
+from pigeon_recsys.alignment.examples import Examples, ItemTokens, tokenize_items
 from pigeon_recsys.alignment.loop import TrainReport
 from pigeon_recsys.alignment.pair_making import PairMaker, make_pairs
 from pigeon_recsys.alignment.pairs import PAIRS_FILE, pair_metrics, read_pairs
+from pigeon_recsys.alignment.predicted_likes import predicted_windows
 from pigeon_recsys.alignment.processes import is_first, training_device, wait_for_all
 from pigeon_recsys.alignment.recipe import Recipe
 from pigeon_recsys.alignment.request_documents import REQUEST_WINDOW
@@ -45,7 +47,12 @@ from pigeon_recsys.alignment.stage_inputs import (
 )
 from pigeon_recsys.alignment.stage_record import is_done, origin_of, record_end, record_start
 from pigeon_recsys.alignment.tokenizer_training import train_refiner, train_tokenizer
-from pigeon_recsys.alignment.typical_likes import taste_vectors, typical_examples, typical_targets
+from pigeon_recsys.alignment.typical_likes import (
+    taste_vectors,
+    typical_examples,
+    typical_likes,
+    typical_targets,
+)
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.backbones.mini.refiner import Refiner, RefinerConfig
 from pigeon_recsys.backbones.mini.text import learn_text_tokenizer
@@ -64,7 +71,7 @@ from pigeon_recsys.model.checkpoint import (
 )
 from pigeon_recsys.model.image_encoder import load_image_encoder
 from pigeon_recsys.model.pigeon import Pigeon
-from pigeon_recsys.records import Pixels
+from pigeon_recsys.records import Pixels, Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +117,8 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     backbone.tokenizer = trained_tokenizer(recipe, run)
     backbone.to(training_device())
     items = item_tokens(recipe, dataset, backbone)
-    same = same_content(recipe, dataset)
     taste_ND = taste_vectors(dataset, run / EMBEDDER_FILE)
-    length = WINDOW if same is None else REQUEST_WINDOW
-    examples = replace(typical_examples(dataset, items, taste_ND, length), same=same)
+    examples = language_examples(recipe, dataset, items, taste_ND)
     stage = recipe.backbone
     report = train_backbone(
         backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction()
@@ -123,6 +128,21 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     if is_first():
         backbone.save(run / "backbone")
     return report
+
+
+def language_examples(
+    recipe: Recipe, dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors
+) -> Examples:
+    """Return windows of typical likes, and where contents have several pictures predicted ones."""
+    same = same_content(recipe, dataset)
+    if same is None:
+        return typical_examples(dataset, items, taste_ND)
+    examples = typical_examples(dataset, items, taste_ND, REQUEST_WINDOW)
+    train = [examples.train]
+    if recipe.content is not None:
+        likes = typical_likes(dataset, items, taste_ND, "train")
+        train.append(predicted_windows(likes, taste_ND, same, REQUEST_WINDOW, recipe.seed))
+    return replace(examples, train=np.concatenate(train), same=same)
 
 
 def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
@@ -214,6 +234,7 @@ def run_embedder(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
         batch=stage.batch_size,
         learning_rate=stage.learning_rate,
         seed=recipe.seed,
+        content=recipe.content,
     )
     report: dict[str, Any] = train_embedder(dataset, run, settings, stage.loop_given(settings.loop))
     return TrainReport(stage.steps, report["seconds"], report["validation"])

@@ -10,7 +10,7 @@ from these. In stage 1 the history keeps its stray likes, since telling them apa
 generator's task; only what is to be reconstructed is typical.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +41,19 @@ def typical_examples(
     dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors, length: int = WINDOW
 ) -> Examples:
     """Return windows over typical likes; `taste_ND` holds the items' taste halves, by row."""
+    train, validation = (
+        windows_of(typical_likes(dataset, items, taste_ND, split), length)
+        for split in ("train", "validation")
+    )
+    return Examples(items, train, validation)
 
-    def windows(split: Split) -> NDArray[np.int64]:
-        likes = liked_rows(dataset, items, split)
-        return windows_of((typical_rows(liked, taste_ND) for liked in likes), length)
 
-    return Examples(items, windows("train"), windows("validation"))
+def typical_likes(
+    dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors, split: Split
+) -> Iterator[list[int]]:
+    """Yield the most typical likes of each user of a split, oldest first."""
+    for liked in liked_rows(dataset, items, split):
+        yield typical_rows(liked, taste_ND)
 
 
 def typical_targets(dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors) -> Examples:

@@ -21,7 +21,7 @@ items:
   id: item_id
   title: title
   image: image
-  attributes: [colour]
+  attributes: [colour, thing]
   instruction: [title]
 interactions:
   file: interactions.parquet
@@ -41,9 +41,14 @@ def some_users(split: Split, count: int) -> tuple[str, ...]:
 
 
 def write_dataset(folder: Path, likes: dict[str, list[str]]) -> DatasetFolder:
-    """Write 24 pictures in three colours and two shapes, liked as given, and open it."""
+    """Write 24 pictures, eight things in three colours, liked as given, and open it."""
     items = [
-        {"item_id": f"{colour}-{shape}-{number}", "title": shape, "colour": colour}
+        {
+            "item_id": f"{colour}-{shape}-{number}",
+            "title": shape,
+            "colour": colour,
+            "thing": f"{shape}-{number}",
+        }
         for colour in COLOURS
         for shape in SHAPES
         for number in range(ITEMS_PER_KIND)

@@ -12,7 +12,7 @@ from pigeon_recsys.alignment import embedder_training
 from pigeon_recsys.alignment.augmentation import MAX_SHIFT, augment
 from pigeon_recsys.alignment.caption_tower import CaptionTower, text_buckets
 from pigeon_recsys.alignment.embedder_data import EmbedderData, draw_batch, item_text
-from pigeon_recsys.alignment.embedder_loss import content_loss, taste_loss
+from pigeon_recsys.alignment.embedder_loss import content_loss, manner_loss, taste_loss
 from pigeon_recsys.alignment.embedder_training import EmbedderSettings, train_embedder
 from pigeon_recsys.alignment.loop import LoopSettings
 from pigeon_recsys.datasets.folder import DatasetFolder
@@ -132,7 +132,8 @@ def test_too_few_train_users_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_attribute_lists_the_known_ones(dataset: DatasetFolder, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="has no attribute 'style'. Its attributes: colour"):
+    fault = "has no attribute 'style'. Its attributes: colour, thing"
+    with pytest.raises(SettingsError, match=fault):
         train_embedder(dataset, tmp_path / "run", replace(TINY, caption_attributes=("style",)))
 
 
@@ -155,12 +156,86 @@ def test_a_batch_pairs_two_different_likes_of_each_of_different_users(
     data = EmbedderData.read(dataset, 16, ())
     for seed in range(20):
         batch = draw_batch(data, 16, torch.Generator().manual_seed(seed))
-        assert (batch.num_pairs, len(batch.row_B)) == (6, 16)
+        assert (batch.liked_shape, len(batch.row_B)) == ((2, 6, 1), 16)
         first, second = batch.row_B[:6].tolist(), batch.row_B[6:12].tolist()
         for one, other in zip(first, second, strict=True):
             assert one != other
             colour = data.item_ids[one].split("-")[0]
             assert data.item_ids[other].startswith(colour)
+
+
+def test_a_batch_within_contents_has_likes_and_the_same_things_in_any_colour(
+    dataset: DatasetFolder,
+) -> None:
+    """24 pictures a user: six likes, each with three others; the rest is any items."""
+    data = EmbedderData.read(dataset, 16, content="thing")
+    batch = draw_batch(data, 64, torch.Generator().manual_seed(0))
+    assert (batch.liked_shape, len(batch.row_B)) == ((6, 2, 4), 64)
+    for likes_LK in batch.liked(batch.row_B).unbind(dim=1):
+        ids = [[data.item_ids[row] for row in rows] for rows in likes_LK.tolist()]
+        assert len({liked.split("-")[0] for liked, *_ in ids}) == 1  # a fan of one colour
+        assert len({liked for liked, *_ in ids}) == 6
+        for liked, *others in ids:
+            things = {other.split("-", 1)[1] for other in others}
+            assert things == {liked.split("-", 1)[1]}
+            assert liked not in others
+
+
+def test_a_user_with_few_likes_repeats_some(tmp_path: Path) -> None:
+    two_each = {user_id: likes_of_colour("red")[:2] for user_id in some_users("train", 3)}
+    data = EmbedderData.read(write_dataset(tmp_path / "data", two_each), 16, content="thing")
+    batch = draw_batch(data, 24, torch.Generator().manual_seed(0))
+    assert batch.liked_shape == (6, 1, 4)
+    assert len(set(batch.liked(batch.row_B)[:, 0, 0].tolist())) == 2
+
+
+def test_training_within_contents_tells_colours_and_lets_go_of_shapes(
+    dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    """Users like eight things in one colour: of the same thing in three colours the older likes
+    prefer the newest one; by chance they would in one of three cases."""
+    settings = replace(TINY, steps=60, batch=48, content="thing")
+    report: Any = train_embedder(dataset, tmp_path / "run", settings)
+    assert report["validation"]["manner_accuracy"] == 1
+    assert report["train"]["taste_loss"] < 0.5
+    assert report["settings"]["content"] == "thing"
+
+
+def test_without_a_content_nothing_is_said_of_the_manner(
+    dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    report: Any = train_embedder(dataset, tmp_path / "run", TINY)
+    assert report["validation"]["manner_accuracy"] is None
+
+
+def test_a_content_that_no_two_items_share_is_refused(
+    dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="alike in content: 'mood'"):
+        train_embedder(dataset, tmp_path / "run", replace(TINY, content="mood"))
+
+
+def test_a_like_is_told_from_its_content_by_the_users_other_likes() -> None:
+    """One user, two likes that point east, an other of each: east again costs ln 2, west at
+    scale 10 costs ln(1 + e^-20), nothing; a like that repeats is no anchor of itself."""
+    east, west = [1.0, 0.0], [-1.0, 0.0]
+    row_LUK = torch.tensor([[[0, 1]], [[2, 3]]])
+    same_LUKD = torch.tensor([[[east, east]], [[east, east]]])
+    assert manner_loss(same_LUKD, row_LUK, 10.0).item() == pytest.approx(math.log(2))
+    apart_LUKD = torch.tensor([[[east, west]], [[east, west]]])
+    assert manner_loss(apart_LUKD, row_LUK, 10.0).item() == pytest.approx(0, abs=1e-6)
+    crossed_LUKD = torch.tensor([[[east, west]], [[west, east]]])
+    assert manner_loss(crossed_LUKD, row_LUK, 10.0).item() == pytest.approx(20)
+    repeated_LUK = torch.tensor([[[0, 1]], [[0, 1]], [[2, 3]]])
+    repeated_LUKD = torch.tensor([[[east, west]], [[east, west]], [[west, east]]])
+    assert manner_loss(repeated_LUKD, repeated_LUK, 10.0).item() == pytest.approx(20)
+
+
+def test_a_like_without_others_of_its_content_costs_nothing() -> None:
+    """A content of one picture is drawn as its own other: one answer, which is right."""
+    row_LUK = torch.tensor([[[0, 0]], [[2, 2]]])
+    loss = manner_loss(torch.ones(2, 1, 2, 2), row_LUK, 10.0)
+    assert loss.item() == pytest.approx(0)
 
 
 def test_guessing_costs_the_logarithm_of_the_choices() -> None:
