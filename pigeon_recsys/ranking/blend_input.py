@@ -38,6 +38,11 @@ class Candidates:
         known = self.known_ids
         return tuple([item.item_id for item in self.items]) if known is None else known
 
+    @cached_property
+    def scores(self) -> tuple[float, ...]:
+        """The items' scores."""
+        return tuple([item.score for item in self.items])
+
     @classmethod
     def scored(cls, items: Sequence[ScoredItem]) -> "Candidates":
         """Return candidates whose scores are calibrated probabilities."""
@@ -85,7 +90,7 @@ def checked_probabilities(candidates: Candidates) -> Probabilities:
     items = candidates.items
     if candidates.known_ids is not None:
         _require_aligned("ids", len(candidates.known_ids), candidates)
-    if not math.isfinite(sum([item.score for item in items])):
+    if not math.isfinite(sum(candidates.scores)):
         _refuse_scores(items)
     given = candidates.probabilities
     if given is None:

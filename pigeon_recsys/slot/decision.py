@@ -74,6 +74,7 @@ def decision_of(
     choice = draft.choice if is_whole else None
     items = draft.items or request.candidates
     ranked = draft.ranked if is_whole else None
+    candidates = Candidates(items) if ranked is None else ranked.candidates
     probabilities = [None] * len(items) if ranked is None else _plain(ranked.scores.calibrated)
     return Decision(
         request_id=request.request_id,
@@ -87,8 +88,8 @@ def decision_of(
         reason=slate.reason,
         placements=slate.placements,
         num_candidates=len(items),
-        candidate_ids=Candidates(items).item_ids if ranked is None else ranked.candidates.item_ids,
-        candidate_scores=tuple([item.score for item in items]),
+        candidate_ids=candidates.item_ids,
+        candidate_scores=candidates.scores,
         candidate_probabilities=tuple(probabilities),
         offered=_offered(draft, choice) if is_whole else (),
         experiment=draft.experiment,
