@@ -97,6 +97,8 @@ def checked_probabilities(candidates: Candidates) -> Probabilities:
         return np.full(len(items), np.nan)
     _require_aligned("probabilities", len(given), candidates)
     found = np.asarray(given, np.float64)  # None becomes nan
+    if len(found) and found.min() >= 0 and found.max() <= 1:  # not where one is nan
+        return found
     wrong = np.flatnonzero(~((found >= 0) & (found <= 1)))
     for row in wrong.tolist():
         if given[row] is not None:

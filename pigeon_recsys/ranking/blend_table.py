@@ -38,6 +38,7 @@ class BlendTable:
 
     items: Sequence[ScoredItem]
     probabilities_N: Probabilities  # nan: not known
+    is_by_score: bool  # whether these fall from row to row, and are all known
     item_ids: frozenset[str]  # of the candidates
     item_of_content: dict[str, str]  # which candidate shows an offered picture, by content hash
     offers: tuple[Offer, ...]
@@ -63,6 +64,7 @@ class BlendTable:
         return cls(
             items=_InOrder(candidates.items, rows),
             probabilities_N=probabilities[rows],
+            is_by_score=constraints.order == "by_score",
             item_ids=item_ids,
             item_of_content=_offered_contents(candidates, ranked),
             offers=ranked,
@@ -85,8 +87,10 @@ class BlendTable:
         Of all places in the catalog's order, the one with the fewest candidates on the wrong side
         of it; the highest of equal ones. Candidates whose probability is not known count nowhere.
         """
-        is_below = self.probabilities_N < offer.probability
         is_above = self.probabilities_N >= offer.probability
+        if self.is_by_score:
+            return int(np.count_nonzero(is_above))
+        is_below = self.probabilities_N < offer.probability
         steps = is_below.astype(np.int64) - is_above
         wrong_sides = np.concatenate([[0], np.cumsum(steps)])  # beside those at the first place
         return int(np.argmin(wrong_sides))
@@ -103,7 +107,7 @@ class _InOrder(Sequence[ScoredItem]):
         return len(self._rows)
 
     def __getitem__(self, place: Any) -> Any:
-        return self._items[self._rows[place]]
+        return self._items[self._rows.item(place)]
 
 
 def _catalog_rows(

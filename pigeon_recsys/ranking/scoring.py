@@ -77,8 +77,8 @@ class Scorer:
         """
         item_ids = tuple([item.item_id for item in items])
         rows = self._catalog_rows(item_ids)
-        is_known_N = None if all(rows) else _is_known(rows)
         known = [row for row in rows if row is not None]
+        is_known_N = None if len(known) == len(rows) else _is_known(rows)
         offered = [item for item in generated if kind == "item" or _made_from(item) is not None]
         of_all = [*known, *(self._generated_row(item) for item in offered)]
         raw = np.asarray(self.ranker.score(history, of_all, context), np.float32)
