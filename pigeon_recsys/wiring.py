@@ -6,6 +6,7 @@ entry points, and they are looked up here by name.
 
 import json
 import tempfile
+import time
 import warnings
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pigeon_recsys.errors import MissingExtra, SettingsError
 from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
 from pigeon_recsys.ranking.beliefs import BetaBeliefs
+from pigeon_recsys.ranking.eligibility import MS_PER_HOUR
 from pigeon_recsys.ranking.exploration import SlotBeliefs
 from pigeon_recsys.slot.parts import SlotParts
 from pigeon_recsys.slot.recent_slates import RecentSlates
+from pigeon_recsys.slot.recently_shown import RecentlyShown
 
 if TYPE_CHECKING:
     from pigeon_recsys.datasets.folder import DatasetFolder
@@ -131,6 +134,7 @@ def slot_parts(file: "SlotFile") -> SlotParts:
         safety=safety,
         calibration=_calibration(file),
         beliefs=_beliefs(file),
+        shown=shown_lately(file),
         recent=RecentSlates(parts.recent_slates) if parts.recent_slates else None,
         log=_slate_log(file),
     )
@@ -208,6 +212,17 @@ def _beliefs(file: "SlotFile") -> SlotBeliefs:
         raise SettingsError(f"cannot read the beliefs in {path}: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise SettingsError(f"{path} holds no beliefs of slot and item: {exc!r}") from exc
+
+
+def shown_lately(file: "SlotFile") -> RecentlyShown:
+    """Return what frequency caps count already, where the log is at hand and tells users."""
+    from pigeon_recsys.service.shown_before import shown_before
+
+    told, hours = file.parts.log, file.slot.blending.cap_hours
+    if told is None or told.to != "parquet" or told.hash_users or not hours:
+        return RecentlyShown()
+    since_ms = time.time_ns() // 1_000_000 - round(hours * MS_PER_HOUR)
+    return shown_before(file.place(told.at), since_ms)
 
 
 def _slate_log(file: "SlotFile") -> "SlateLog | None":

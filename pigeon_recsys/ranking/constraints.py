@@ -79,6 +79,13 @@ class BlendPolicy:
     other_surfaces: OtherSurfaces = "allow"
     enabled: bool = True  # False is the kill switch: no surface shows a generated picture
 
+    @property
+    def cap_hours(self) -> float:
+        """The longest that a showing counts on any surface, 0 without frequency caps."""
+        of_all = (self.constraints, *self.surfaces.values())
+        caps = [cap for each in of_all for cap in (each.item_cap, each.user_cap)]
+        return max((cap.hours for cap in caps if cap is not None), default=0.0)
+
     def for_surface(self, surface: str | None = None) -> BlendConstraints:
         """Return what holds on a surface; a name never heard of is one of the others."""
         is_other = surface is None or surface not in self.surfaces
