@@ -134,15 +134,34 @@ def language_examples(
     recipe: Recipe, dataset: DatasetFolder, items: ItemTokens, taste_ND: Vectors
 ) -> Examples:
     """Return windows of typical likes, and where contents have several pictures predicted ones."""
-    same = same_content(recipe, dataset)
-    if same is None:
+    if same_content(recipe, dataset) is None:
         return typical_examples(dataset, items, taste_ND)
     examples = typical_examples(dataset, items, taste_ND, REQUEST_WINDOW)
-    train = [examples.train]
-    if recipe.content is not None:
-        likes = typical_likes(dataset, items, taste_ND, "train")
-        train.append(predicted_windows(likes, taste_ND, same, REQUEST_WINDOW, recipe.seed))
-    return replace(examples, train=np.concatenate(train), same=same)
+    return with_predictions(examples, recipe, dataset, taste_ND)
+
+
+def stage1_examples(
+    recipe: Recipe, dataset: DatasetFolder, items: ItemTokens, run: Path
+) -> Examples:
+    """Return windows of all likes, or those to reconstruct a typical or predicted one."""
+    if recipe.stage1.targets == "all":
+        return replace(Examples.read(dataset, items), same=same_content(recipe, dataset))
+    taste_ND = taste_vectors(dataset, run / EMBEDDER_FILE)
+    examples = typical_targets(dataset, items, taste_ND)
+    return with_predictions(examples, recipe, dataset, taste_ND)
+
+
+def with_predictions(
+    examples: Examples, recipe: Recipe, dataset: DatasetFolder, taste_ND: Vectors
+) -> Examples:
+    """Return examples with references, and where a content has several pictures predicted likes."""
+    same = same_content(recipe, dataset)
+    if same is None or recipe.content is None:
+        return replace(examples, same=same)
+    likes = typical_likes(dataset, examples.items, taste_ND, "train")
+    length = examples.train.shape[1]
+    predicted_NW = predicted_windows(likes, taste_ND, same, length, recipe.seed)
+    return replace(examples, train=np.concatenate([examples.train, predicted_NW]), same=same)
 
 
 def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport:
@@ -150,11 +169,7 @@ def run_stage1(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainReport
     torch.manual_seed(recipe.seed)
     backbone = MiniBackbone.load(run / "backbone").to(training_device())
     items = item_tokens(recipe, dataset, backbone)
-    if recipe.stage1.targets == "typical":
-        examples = typical_targets(dataset, items, taste_vectors(dataset, run / EMBEDDER_FILE))
-    else:
-        examples = Examples.read(dataset, items)
-    examples = replace(examples, same=same_content(recipe, dataset))
+    examples = stage1_examples(recipe, dataset, items, run)
     pigeon = Pigeon(backbone, pigeon_config(recipe)).to(training_device())
     stage = recipe.stage1
     report = train_stage1(pigeon, examples, stage.loop(recipe.seed), run, stage.batch_size)

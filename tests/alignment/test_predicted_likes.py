@@ -1,13 +1,20 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
-from pigeon_recsys.alignment.examples import EMPTY
+from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens
 from pigeon_recsys.alignment.predicted_likes import (
     WINDOWS_PER_USER,
     predicted_rows,
     predicted_windows,
 )
 from pigeon_recsys.alignment.same_content import SameContent
+from pigeon_recsys.alignment.stages import with_predictions
+from pigeon_recsys.datasets.folder import DatasetFolder
+from tests.alignment.embedder_dataset import likes_of_colour, some_users, write_dataset
+from tests.alignment.record_curves import RECIPE
 
 NUM_THINGS = 6
 LINE, FILLED, SOFT = range(3)  # ways of drawing; thing t in way w is row 3 t + w
@@ -83,3 +90,31 @@ def test_the_same_seed_gives_the_same_windows(taste_ND, same) -> None:
     )
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(("content", "num_more"), [(None, 0), ("thing", 2 * WINDOWS_PER_USER)])
+def test_a_recipe_with_a_content_trains_on_predictions_too(
+    tmp_path: Path, content: str | None, num_more: int
+) -> None:
+    """Two train users like two things in red; the taste half tells colours, and nothing else."""
+    users = [*some_users("train", 2), *some_users("validation", 1)]
+    likes = {user_id: likes_of_colour("red")[:2] for user_id in users}
+    dataset = write_dataset(tmp_path / "data", likes)
+    rows = {item_id: row for row, item_id in enumerate(dataset.item_ids)}
+    items = ItemTokens(rows, torch.zeros(len(rows), 1, dtype=torch.long), ((),) * len(rows))
+    taste_ND = np.array([colour_of(dataset, item_id) for item_id in rows], np.float32)
+    given_NW = np.array([[rows[item_id] for item_id in likes[users[0]]] * 3])
+    examples = Examples(items, given_NW, given_NW)
+    recipe = RECIPE.model_copy(update={"content": content, "reference": "tokens"})
+    found = with_predictions(examples, recipe, dataset, taste_ND)
+    assert found.same is not None
+    assert len(found.train) == 1 + num_more
+    assert np.array_equal(found.train[:1], given_NW)
+    assert np.array_equal(found.validation, given_NW)
+    shown = {dataset.item_ids[row].split("-")[0] for row in np.unique(found.train) if row != EMPTY}
+    assert shown == {"red"}
+
+
+def colour_of(dataset: DatasetFolder, item_id: str) -> list[float]:
+    colour = dataset.item(item_id).attributes["colour"]
+    return [float(colour == name) for name in ("red", "green", "blue")]
