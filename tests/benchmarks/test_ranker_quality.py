@@ -26,7 +26,7 @@ def test_the_figures_are_of_training_and_of_a_log_that_was_calibrated_from(
     assert 0 < figures["held_out"]["calibration_error"] < 0.5
     gaps = figures["source_bias_of_simulated_outcomes"]
     assert set(gaps) == {f"excess_{excess:g}" for excess in EXCESSES}
-    own, planted = (gaps[f"excess_{excess:g}"] for excess in EXCESSES)
+    own, *_, planted = (gaps[f"excess_{excess:g}"] for excess in EXCESSES)
     assert planted["before"]["score"]["gap"] > own["before"]["score"]["gap"] + 0.05
     for each in (own, planted):
         assert each["log_loss_after"] < each["log_loss_before"]
