@@ -3,7 +3,8 @@
 In:  entries of one kind; or a folder with `decisions`, `exposures` and `outcomes`, each holding
      `date=YYYY-MM-DD/part-*.parquet`.
 Out: an Arrow table of them; or the entries, day by day, each once, also where a batch was written
-     twice. The columns are the fields of the records; columns that are not known are ignored.
+     twice. The columns are the fields of the records; columns that are not known are ignored, and
+     those that earlier versions did not write may be missing.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ SHOWN_FAULTS = 20  # of one file
 
 TEXT, NUMBER, TIME, COUNT = pa.string(), pa.float64(), pa.int64(), pa.int32()
 NUMBERS, TEXTS = pa.map_(TEXT, NUMBER), pa.map_(TEXT, TEXT)
+ADDED = frozenset({"candidate_raw_scores"})  # after the first version: files may lack them
 MAPS = ("context", "versions", "latency_ms")
 ABOUT_ITEM = [("user_id", TEXT), ("at_ms", TIME), ("request_id", TEXT), ("item_id", TEXT)]
 OFFERED = pa.struct(
@@ -68,6 +70,7 @@ SCHEMAS: Mapping[type[SlateEntry], pa.Schema] = {
             ("history_hash", TEXT),
             ("latency_ms", NUMBERS),
             *((name, NUMBER) for name in ("total_ms", "deadline_ms")),
+            ("candidate_raw_scores", pa.list_(NUMBER)),
         ]
     ),
     Exposure: pa.schema([*ABOUT_ITEM, ("position", COUNT)]),
@@ -159,7 +162,7 @@ def _read_file(
             held = file.schema_arrow
             if faults := _wrong_columns(schema, held):
                 raise DatasetError(path, faults)
-            rows = file.read(columns=schema.names).select(schema.names).cast(schema).to_pylist()
+            rows = _rows(file, schema)
     except (pa.ArrowException, OSError) as exc:
         fault = f"cannot be read: {' '.join(str(exc).split())} Remove it, or write it again."
         raise DatasetError(path, [fault]) from exc
@@ -174,12 +177,25 @@ def _read_file(
     yield from entries
 
 
+def _rows(file: pq.ParquetFile, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Return the rows with the fields of a schema; a field that is missing is left out."""
+    held = pa.schema([field for field in schema if field.name in file.schema_arrow.names])
+    rows: list[dict[str, Any]] = (
+        file.read(columns=held.names).select(held.names).cast(held).to_pylist()
+    )
+    return rows
+
+
 def _wrong_columns(wanted: pa.Schema, held: pa.Schema) -> list[str]:
     """Return which columns are missing or of another type."""
     return [
         f"has no column {field.name!r} of type {field.type}, as this version writes it"
         for field in wanted
-        if field.name not in held.names or not held.field(field.name).type.equals(field.type)
+        if (
+            not held.field(field.name).type.equals(field.type)
+            if field.name in held.names
+            else field.name not in ADDED
+        )
     ]
 
 
@@ -211,7 +227,9 @@ def _outcome(row: dict[str, Any]) -> Outcome:
 def _require(row: dict[str, Any], kind: type[Kind], optional: Sequence[str] = ()) -> None:
     """Raise `ValueError` for an empty cell where there must be a value."""
     empty = [
-        each.name for each in fields(kind) if row[each.name] is None and each.name not in optional
+        each.name
+        for each in fields(kind)
+        if each.name not in optional and each.name in row and row[each.name] is None
     ]
     if empty:
         raise ValueError(f"{', '.join(empty)} must not be empty")

@@ -48,7 +48,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One slate and how it came to be. The three tuples of candidates align."""
+    """One slate and how it came to be. The tuples of candidates align."""
 
     request_id: str
     user_id: str
@@ -73,6 +73,8 @@ class Decision:
     latency_ms: Mapping[str, float] = field(default_factory=dict)  # by stage
     total_ms: float = 0.0
     deadline_ms: float | None = None  # what the request allowed
+    candidate_raw_scores: tuple[float | None, ...] = ()  # the ranker's, before calibration, None:
+    # not ranked; empty where nothing was, and in rows of versions that did not write them
 
     def __post_init__(self) -> None:
         num_logged = len(self.candidate_ids)
@@ -81,6 +83,11 @@ class Decision:
                 f"decision {self.request_id!r}: {num_logged} candidates, "
                 f"{len(self.candidate_scores)} scores and {len(self.candidate_probabilities)} "
                 "probabilities must be as many"
+            )
+        if len(self.candidate_raw_scores) not in (0, num_logged):
+            raise ValueError(
+                f"decision {self.request_id!r}: {num_logged} candidates have "
+                f"{len(self.candidate_raw_scores)} raw scores, which must be as many or none"
             )
         if self.num_candidates < num_logged:
             raise ValueError(
@@ -175,6 +182,7 @@ def bounded(entry: SlateEntry) -> SlateEntry:
         candidate_ids=entry.candidate_ids[:MAX_CANDIDATES],
         candidate_scores=entry.candidate_scores[:MAX_CANDIDATES],
         candidate_probabilities=entry.candidate_probabilities[:MAX_CANDIDATES],
+        candidate_raw_scores=entry.candidate_raw_scores[:MAX_CANDIDATES],
         offered=_first_offered(entry),
     )
 

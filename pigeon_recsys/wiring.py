@@ -4,7 +4,6 @@ The core never imports a connector. An installed distribution announces its conn
 entry points, and they are looked up here by name.
 """
 
-import json
 import tempfile
 import time
 import warnings
@@ -198,20 +197,13 @@ def _calibration(file: "SlotFile") -> "Calibration | None":
 
 
 def _beliefs(file: "SlotFile") -> SlotBeliefs:
-    """Return what was learned: a JSON file with the beliefs of `slot` and of `item`."""
-    from pigeon_recsys.ranking.beliefs_document import beliefs_from_json
+    """Return what was learned: a file of `rank learn`."""
+    from pigeon_recsys.ranking.beliefs_document import read_slot_beliefs
 
     policy = file.parts.slot.policy
     if policy is None or policy.beliefs is None:
         return SlotBeliefs(BetaBeliefs(), BetaBeliefs())
-    path = file.place(policy.beliefs)
-    try:
-        told = json.loads(path.read_bytes())
-        return SlotBeliefs(beliefs_from_json(told["slot"]), beliefs_from_json(told["item"]))
-    except OSError as exc:
-        raise SettingsError(f"cannot read the beliefs in {path}: {exc.strerror}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
-        raise SettingsError(f"{path} holds no beliefs of slot and item: {exc!r}") from exc
+    return read_slot_beliefs(file.place(policy.beliefs))
 
 
 def shown_lately(file: "SlotFile") -> RecentlyShown:

@@ -71,6 +71,20 @@ def test_a_column_of_a_later_version_is_ignored_and_a_missing_one_named(tmp_path
         list(read_decisions(tmp_path))
 
 
+def test_a_file_of_before_raw_scores_were_written_is_read_without_them(tmp_path: Path) -> None:
+    path = write(tmp_path, "decisions/date=2026-01-01/part-1.parquet", make_decision())
+    pq.write_table(to_table([make_decision()]).drop_columns(["candidate_raw_scores"]), path)
+    assert list(read_decisions(tmp_path)) == [make_decision(candidate_raw_scores=())]
+
+
+def test_raw_scores_of_another_type_are_a_fault(tmp_path: Path) -> None:
+    path = write(tmp_path, "decisions/date=2026-01-01/part-1.parquet", make_decision())
+    table = to_table([make_decision()]).drop_columns(["candidate_raw_scores"])
+    pq.write_table(table.append_column("candidate_raw_scores", pa.array(["0.5"])), path)
+    with pytest.raises(DatasetError, match="has no column 'candidate_raw_scores' of type list"):
+        list(read_decisions(tmp_path))
+
+
 def test_a_row_that_is_no_decision_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, "decisions/date=2026-01-01/part-1.parquet", make_decision())
     rows = to_table([make_decision(1), make_decision(2), make_decision(3)]).to_pylist()

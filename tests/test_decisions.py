@@ -35,6 +35,7 @@ def _keyed(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"action": "gen-9"}, "the propensity of gen-9 is 0.09"),
         ({"action": None}, "the propensity of no slot is 0.09.*, where slot and item make it 0.7"),
         ({"candidate_scores": (1.0,)}, "2 candidates, 1 scores and 2 probabilities must be as"),
+        ({"candidate_raw_scores": (0.5,)}, "2 candidates have 1 raw scores, which must be as many"),
         ({"num_candidates": 1}, "num_candidates is 1, yet 2 are given"),
     ],
 )

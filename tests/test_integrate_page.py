@@ -16,6 +16,7 @@ from kafka_broker.broker import Broker
 from pigeon_recsys.cli import main
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
+from pigeon_recsys.decision_tables import read_decisions, read_exposures, read_outcomes
 from pigeon_recsys.wiring import SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).parents[1]
@@ -43,14 +44,18 @@ def names(folder: Path) -> dict[str, str]:
     return {USER: dataset.user_ids[0], FIRST: dataset.item_ids[0], SECOND: dataset.item_ids[1]}
 
 
-def block(section: str, language: str, names: dict[str, str], page: str = PAGE) -> str:
-    """Return the code of a section, with names of this world."""
-    text = page.split(f"## {section}")[1]
-    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    code = found.group(1)
+def blocks(section: str, language: str, names: dict[str, str], page: str = PAGE) -> list[str]:
+    """Return the pieces of code of a section, with names of this world."""
+    text = re.split(r"^## ", page.split(f"## {section}")[1], flags=re.MULTILINE)[0]
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     for written, ours in names.items():
-        code = code.replace(written, ours)
+        found = [code.replace(written, ours) for code in found]
+    return found
+
+
+def block(section: str, language: str, names: dict[str, str], page: str = PAGE) -> str:
+    """Return the one piece of code of a section."""
+    (code,) = blocks(section, language, names, page)
     return code
 
 
@@ -86,13 +91,19 @@ def printed_by(
 
 
 @pytest.mark.slow
-def test_in_process(names: dict[str, str], printed_by: PrintedBy) -> None:
+def test_in_process(folder: Path, names: dict[str, str], printed_by: PrintedBy) -> None:
     ranking = [(names[FIRST], 3.0), (names[SECOND], 2.0), ("never-heard-of", 1.0)]
     code = block("1. At the end of your ranker, in process", "python", names)
     printed = printed_by(code, your_ranking=ranking)
     places = [line.split() for line in printed.splitlines()[:-1]]
     catalog = [item_id for _, item_id, is_generated in places if is_generated == "False"]
     assert catalog == [item_id for item_id, _ in ranking]
+    log = folder / "out" / "demo" / "decision_log"
+    shown = {each.item_id for each in read_exposures(log) if each.request_id == "request-1"}
+    assert shown == {item_id for _, item_id, _ in places}
+    (liked,) = (each for each in read_outcomes(log) if each.request_id == "request-1")
+    assert (liked.item_id, liked.kind) == (places[0][1], "like")
+    assert "request-1" in {each.request_id for each in read_decisions(log)}
     assert re.search(r"^(fresh|few_steps|redraw|stored) - generated item gen-", printed, re.M)
 
 
@@ -109,9 +120,10 @@ def test_the_lines_of_the_readme(names: dict[str, str], printed_by: PrintedBy) -
 
 
 @pytest.fixture
-def served(folder: Path, names: dict[str, str]) -> Iterator[str]:
-    """Serve with the page's first command and yield its second, for the port that was free."""
-    serve, _, curl = block("2. Over HTTP, from any language", "bash", names).partition("&\n")
+def served(folder: Path, names: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Serve with the page's first command; yield the address, and the others for its port."""
+    first, *others = blocks("2. Over HTTP, from any language", "bash", names)
+    serve, _, curl = first.partition("&\n")
     command = serve.replace("8080", "0").split()
     process = subprocess.Popen(
         [sys.executable, "-m", "pigeon_recsys.cli", *command[1:]],
@@ -129,18 +141,23 @@ def served(folder: Path, names: dict[str, str]) -> Iterator[str]:
             break
         except OSError:
             time.sleep(0.2)
-    yield curl.replace("http://127.0.0.1:8080", url)
+    yield url, [code.replace("http://127.0.0.1:8080", url) for code in (curl, *others)]
     process.terminate()
     process.wait(30)
     process.stdout.close()
 
 
 @pytest.mark.slow
-def test_over_http(folder: Path, names: dict[str, str], served: str) -> None:
-    done = shell(served, folder)
-    slate = json.loads(done.stdout)
+def test_over_http(folder: Path, names: dict[str, str], served: tuple[str, list[str]]) -> None:
+    url, (ask, report) = served
+    slate = json.loads(shell(ask, folder).stdout)
     catalog = [place["item_id"] for place in slate["placements"] if not place["is_generated"]]
     assert catalog == [names[FIRST], names[SECOND]]
+    done = shell(report, folder)
+    assert done.stdout.strip() == '{"taken":2}'
+    assert f"`{done.stdout.strip()}`" in PAGE
+    with urllib.request.urlopen(f"{url}/", timeout=30) as viewer:
+        assert names[USER] in viewer.read().decode()
 
 
 @pytest.mark.kafka

@@ -1,4 +1,4 @@
-"""`pigeon-recsys rank`: train the ranker, find what it learns from, export it to ONNX.
+"""`pigeon-recsys rank`: train the ranker, export it, learn from what became of its slates.
 
 Several processes share out training when torchrun starts them:
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pigeon_recsys.cli import add_common_arguments
-from pigeon_recsys.commands import rank_calibrate
+from pigeon_recsys.commands import rank_calibrate, rank_learn
 from pigeon_recsys.ranking.settings import RankerSettings
 
 DEFAULTS = RankerSettings()
@@ -19,12 +19,15 @@ ABLATION_HOLDOUT_SHARE = 0.2  # more than for training's report: withheld items 
 
 def register(commands: Any) -> None:
     """Add `rank` and its subcommands to the command line."""
-    rank = commands.add_parser("rank", help="train, ablate, calibrate and export the ranker")
+    rank = commands.add_parser(
+        "rank", help="train, ablate, calibrate and export the ranker; learn from what was shown"
+    )
     subcommands = rank.add_subparsers(dest="rank_command", required=True, metavar="COMMAND")
     _register_train(subcommands)
     _register_ablate(subcommands)
     _register_export(subcommands)
     rank_calibrate.register(subcommands)
+    rank_learn.register(subcommands)
 
 
 def _register_train(subcommands: Any) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.cli import add_common_arguments
+from pigeon_recsys.commands.log_arguments import add_log_arguments, left_out, outcome_rules
 
 if TYPE_CHECKING:
+    from pigeon_recsys.ranking.calibration import Outcomes
     from pigeon_recsys.ranking.source_bias import GapEstimate
 
 METHODS = ("platt", "isotonic")  # as in ranking/calibration.py, which loads numpy
@@ -22,16 +24,24 @@ def register(subcommands: Any) -> None:
         "report the source-bias gap before and after, for users the curves were not fitted on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--log", type=Path, metavar="DIR", help="the folder of a decision log")
+    given.add_argument(
         "--outcomes",
         type=Path,
         metavar="FILE",
-        required=True,
         help="parquet with user_id, source, score, outcome and, if need be, propensity",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", required=True, help="the .json to write"
     )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="write the log's outcomes as --outcomes takes them",
+    )
+    add_log_arguments(parser)
     parser.add_argument(
         "--method", choices=METHODS, default=METHODS[0], help="isotonic wants thousands of outcomes"
     )
@@ -52,10 +62,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from pigeon_recsys.files import check_writable
     from pigeon_recsys.ranking.calibration_report import calibrate
-    from pigeon_recsys.ranking.outcome_table import read_outcomes
+    from pigeon_recsys.ranking.outcome_table import read_outcomes, write_outcomes
 
     check_writable(args.out)
-    logged = read_outcomes(args.outcomes)
+    if args.table is not None:
+        check_writable(args.table)
+    logged = read_outcomes(args.outcomes) if args.log is None else _of_log(args)
+    if args.table is not None:
+        write_outcomes(args.table, logged)
     calibration, report = calibrate(
         logged, args.method, prior_outcomes=args.prior_outcomes, seed=args.seed
     )
@@ -76,6 +90,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         **asdict(report),
     }
+
+
+def _of_log(args: argparse.Namespace) -> "Outcomes":
+    """Return the outcomes of a log and say what it holds besides."""
+    from pigeon_recsys.ranking.logged_scores import logged_scores
+    from pigeon_recsys.ranking.seen_slates import SeenSlates
+
+    slates = SeenSlates(args.log, outcome_rules(args))
+    found = logged_scores(slates)
+    print(
+        f"{args.log}: {len(found.outcomes.scores)} seen items scored by ranker "
+        f"{found.ranker[:12] or 'without a version'}; left out: {found.num_of_others} of other "
+        f"rankers, {found.num_without_score} without a score, {left_out(slates)}"
+    )
+    return found.outcomes
 
 
 def _told(estimate: "GapEstimate") -> str:

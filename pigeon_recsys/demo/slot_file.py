@@ -9,6 +9,7 @@ from pigeon_recsys.files import write_text_atomic
 
 SLOT_FILE = "slot.yaml"
 FEATURE_REPO, IMAGES = "feature_repo", "images"
+DECISIONS = "decision_log"
 KEPT_SLATES = 200  # for the viewer
 
 
@@ -22,7 +23,9 @@ def write_slot_file(out: Path, data: Path, weights: Path | None) -> Path:
         "images": {"url": IMAGES},
         "generator": {"weights": "shipped" if weights is None else _from(out, weights)},
         "blend": {"allowed_positions": list(range(1, 10))},
+        "log": {"to": "parquet", "at": DECISIONS},
         "recent_slates": KEPT_SLATES,
+        "http": {"viewer": True},  # without keys the service is for this machine alone
     }
     path = out / SLOT_FILE
     head = "# The slot of the demo: GenerationSlot.from_settings(path), docs/integrate.md\n"

@@ -1,4 +1,6 @@
-"""Beliefs as JSON, to be kept between processes.
+"""Beliefs as JSON, to be kept between processes; a policy's file holds those of slot and item.
+
+{"slot": {…}, "item": {…}}, each of
 
 {"version": 1, "kind": "beta", "prior_successes": 1.0, "prior_failures": 1.0,
  "counts": {"slot": [12.0, 230.0]}}
@@ -7,13 +9,17 @@
  "arms": {"slot": {"squares": [[3.0, 1.0], [1.0, 2.0]], "moments": [0.5, 0.1]}}}
 """
 
+import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.files import write_text_atomic
 from pigeon_recsys.ranking.beliefs import BetaBeliefs, LinearArm, LinearBeliefs
+from pigeon_recsys.ranking.exploration import SlotBeliefs
 
 VERSION = 1
 
@@ -88,6 +94,26 @@ def beliefs_from_json(document: object) -> BetaBeliefs | LinearBeliefs:
         return BetaBeliefs(read.prior_successes, read.prior_failures, read.counts)
     arms = {name: _arm(name, arm, read.num_features) for name, arm in read.arms.items()}
     return LinearBeliefs(read.num_features, read.ridge, read.noise, arms)
+
+
+def read_slot_beliefs(path: Path) -> SlotBeliefs:
+    """Read what a policy learned. Raises `SettingsError` naming the file."""
+    try:
+        told = json.loads(path.read_bytes())
+        return SlotBeliefs(beliefs_from_json(told["slot"]), beliefs_from_json(told["item"]))
+    except OSError as exc:
+        raise SettingsError(f"cannot read the beliefs in {path}: {exc.strerror}") from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise SettingsError(f"{path} holds no beliefs of slot and item: {exc!r}") from exc
+
+
+def write_slot_beliefs(path: Path, beliefs: SlotBeliefs) -> None:
+    """Write beliefs of our own kinds, whole or not at all."""
+    told = {}
+    for name, each in (("slot", beliefs.slot), ("item", beliefs.item)):
+        assert isinstance(each, BetaBeliefs | LinearBeliefs)
+        told[name] = beliefs_to_json(each)
+    write_text_atomic(path, json.dumps(told, indent=2, allow_nan=False) + "\n")
 
 
 def _arm(name: str, read: _LinearArm, num_features: int) -> LinearArm:

@@ -43,7 +43,7 @@ POOLED_PRIOR = 10.0  # outcomes; keeps every probability inside (0, 1) and no da
 NUM_PRIOR_POINTS = 50  # quantiles of all scores, where the further outcomes lie
 FORMAT = "pigeon-recsys calibration"
 VERSION = 1
-REBUILD = "pigeon-recsys rank calibrate --outcomes FILE.parquet --out FILE.json"
+REBUILD = "pigeon-recsys rank calibrate --log DIR --out FILE.json"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Read logged outcomes from a parquet file.
+"""Read logged outcomes from a parquet file, or write them.
 
 In:  the columns `user_id`, `source`, `score` (the ranker's, from 0 to 1) and `outcome` (from 0 to
      1), and, where outcomes were logged with unequal chances, `propensity` (above 0, at most 1).
@@ -14,6 +14,7 @@ import numpy as np
 from pigeon_recsys.datasets.columns import NUMBER, TEXT, Column, ColumnKind, read_columns
 from pigeon_recsys.datasets.faults import FaultList, show
 from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.files import write_bytes_atomic
 from pigeon_recsys.ranking.calibration import Outcomes
 
 BOOLEAN = "bool"
@@ -51,6 +52,24 @@ def read_outcomes(path: Path) -> Outcomes:
         user_ids=table["user_id"].values,
         weights=None if propensities is None else 1 / _floats(propensities),
     )
+
+
+def write_outcomes(path: Path, logged: Outcomes) -> None:
+    """Write outcomes as `read_outcomes` reads them, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {
+        "user_id": logged.user_ids,
+        "source": logged.sources,
+        "score": logged.scores,
+        "outcome": logged.outcomes,
+    }
+    if logged.weights is not None:
+        columns[PROPENSITY] = 1 / logged.weights
+    target = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), target)
+    write_bytes_atomic(path, target.getvalue().to_pybytes())
 
 
 def _has_propensity(content: bytes) -> bool:

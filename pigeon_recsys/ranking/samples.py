@@ -5,8 +5,8 @@ Out: `Samples`: rows (moment, item, label), of which `batch` makes features.
 
 A like is a positive row and a skip a negative one. Skips are few and say nothing of items
 that were never shown, so every like also brings negatives: items drawn uniformly among those
-the user never interacted with. A score is therefore the chance of a like against such a draw,
-comparable between the items of one request; it is no click-through rate.
+the user did not meet, as far as is known. A score is therefore the chance of a like against such
+a draw, comparable between the items of one request; it is no click-through rate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -183,7 +183,7 @@ def label_rows(
 
 
 def items_met(interactions: Iterable[Interaction], item_ids: Sequence[str]) -> dict[str, Ids]:
-    """Return the numbers of all items each user ever interacted with, at any time."""
+    """Return the numbers of all items that each user interacted with."""
     number_of = {item_id: number for number, item_id in enumerate(item_ids)}
     met: dict[str, set[int]] = {}
     for row in interactions:

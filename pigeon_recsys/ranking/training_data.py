@@ -6,6 +6,10 @@ Out: training rows, held-out rows, and the features of both.
 Test users are not read. Of the others, the newest share of the time line is held out; users
 of the validation part are held out whole, so the metrics also cover users never seen.
 
+Negatives of training rows are drawn among the items that the user had not met before the cut, so
+training knows nothing of what is held out; some are liked afterwards, as they would be of a ranker
+that is trained today. Held-out rows are measured against items that the user never met at all.
+
 Items may be withheld, to measure what a ranker makes of items it never saw: no training row,
 negative or history holds one, and the held-out rows hold nothing else.
 """
@@ -61,10 +65,8 @@ def prepare(
     is_withheld = np.array([item.item_id in withheld for item in items], np.bool_)
     interactions = [row for row in dataset.interactions if user_split(row.user_id) != "test"]
     seen = [row for row in interactions if row.item_id not in withheld]
-    before, _ = _split(collect_moments(seen, dataset.item_ids, settings.history_len), settings)
-    _, after = _split(
-        collect_moments(interactions, dataset.item_ids, settings.history_len), settings
-    )
+    before, cut_ms = _older(collect_moments(seen, dataset.item_ids, settings.history_len), settings)
+    after = _newest(collect_moments(interactions, dataset.item_ids, settings.history_len), settings)
     if withheld:
         after = after.take(is_withheld[after.items])
     _require_rows(dataset.path, before, after)
@@ -74,12 +76,13 @@ def prepare(
         before, known, dataset.attribute_names, vectors_ID.shape[1], text, settings
     )
     met = items_met(interactions, dataset.item_ids)
+    met_before = items_met((row for row in interactions if row.at_ms < cut_ms), dataset.item_ids)
     generator = np.random.default_rng(settings.seed)
     of_training, of_heldout = np.flatnonzero(~is_withheld), np.arange(len(items))
     if withheld:
         of_heldout = np.flatnonzero(is_withheld)
     drawn, lists = settings.negatives_per_like, settings.ndcg_negatives
-    train = label_rows(before, met, of_training, features, drawn, generator)
+    train = label_rows(before, met_before, of_training, features, drawn, generator)
     rows = label_rows(after, met, of_heldout, features, drawn, generator)
     likes = after.take(after.is_like)
     many = label_rows(likes, met, of_heldout, features, lists, generator)
@@ -122,13 +125,23 @@ def build_features(
     )
 
 
-def _split(moments: Moments, settings: RankerSettings) -> tuple[Moments, Moments]:
-    """Return what training may see, and the newest share of the time line."""
+def _cut_ms(moments: Moments, settings: RankerSettings) -> float:
+    """Return when the newest share of the time line begins."""
     if not len(moments.at_ms):
-        return moments, moments
-    is_new = moments.at_ms >= np.quantile(moments.at_ms, 1 - settings.holdout_share)
-    is_train_user = np.array([user_split(user) == "train" for user in moments.users])
-    return moments.take(~is_new & is_train_user), moments.take(is_new)
+        return np.inf
+    return float(np.quantile(moments.at_ms, 1 - settings.holdout_share))
+
+
+def _older(moments: Moments, settings: RankerSettings) -> tuple[Moments, float]:
+    """Return what training may see, and when it ends."""
+    cut_ms = _cut_ms(moments, settings)
+    is_train_user = np.array([user_split(user) == "train" for user in moments.users], np.bool_)
+    return moments.take((moments.at_ms < cut_ms) & is_train_user), cut_ms
+
+
+def _newest(moments: Moments, settings: RankerSettings) -> Moments:
+    """Return the newest share of the time line."""
+    return moments.take(moments.at_ms >= _cut_ms(moments, settings))
 
 
 def _require_rows(folder: Path, before: Moments, after: Moments) -> None:

@@ -16,7 +16,8 @@ from pigeon_recsys.slot.draft import Draft
 PICTURE = "picture"  # the arm of all generated items, which come and go
 MANY_LIKES = 50  # a history with as many counts as long
 
-SLOT_FEATURES = ("one", "history", "best_offer", "best_candidate", "hour_sin", "hour_cos")
+BEST_CANDIDATE = "best_candidate"
+SLOT_FEATURES = ("one", "history", "best_offer", BEST_CANDIDATE, "hour_sin", "hour_cos")
 ITEM_FEATURES = ("one", "probability", "advantage")
 HOUR_MS, HOURS_A_DAY = 3_600_000, 24
 
@@ -40,11 +41,14 @@ def item_options(draft: Draft, offers: Sequence[Offer]) -> list[Option]:
     """Return the pictures on offer as options with `ITEM_FEATURES`."""
     best = _best_candidate(draft)
     return [
-        Option(
-            offer.item_id, PICTURE, (1.0, float(offer.probability), float(offer.probability) - best)
-        )
+        Option(offer.item_id, PICTURE, item_features(float(offer.probability), best))
         for offer in offers
     ]
+
+
+def item_features(probability: float, best_candidate: float) -> tuple[float, ...]:
+    """Return `ITEM_FEATURES` of a picture beside the best candidate's probability."""
+    return 1.0, probability, probability - best_candidate
 
 
 def _best_candidate(draft: Draft) -> float:

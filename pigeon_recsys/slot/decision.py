@@ -17,10 +17,12 @@ from pigeon_recsys.ranking.blend_input import BlendRequest, Candidates, Offer
 from pigeon_recsys.ranking.constraints import BlendConstraints
 from pigeon_recsys.ranking.eligibility import is_in_share
 from pigeon_recsys.ranking.exploration import SlotBeliefs, SlotChoice, SlotPolicy
-from pigeon_recsys.ranking.scoring import GENERATED
+from pigeon_recsys.ranking.scoring import GENERATED, Ranked
 from pigeon_recsys.records import Slate, Vectors
 from pigeon_recsys.slot.draft import Draft
 from pigeon_recsys.slot.parts import SlotParts
+
+Scored = tuple[float | None, ...]  # None: not known
 
 NOT_CHOSEN = "not_chosen"  # an offer that was no choice, or that the policy left out
 
@@ -75,7 +77,7 @@ def decision_of(
     items = draft.items or request.candidates
     ranked = draft.ranked if is_whole else None
     candidates = Candidates(items) if ranked is None else ranked.candidates
-    probabilities = [None] * len(items) if ranked is None else _plain(ranked.scores.calibrated)
+    probabilities, raw_scores = _scores(ranked, len(items))
     return Decision(
         request_id=request.request_id,
         user_id=request.user_id,
@@ -90,7 +92,7 @@ def decision_of(
         num_candidates=len(items),
         candidate_ids=candidates.item_ids,
         candidate_scores=candidates.scores,
-        candidate_probabilities=tuple(probabilities),
+        candidate_probabilities=probabilities,
         offered=_offered(draft, choice) if is_whole else (),
         experiment=draft.experiment,
         bucket=draft.bucket,
@@ -100,7 +102,19 @@ def decision_of(
         latency_ms=dict(draft.times_ms),
         total_ms=total_ms,
         deadline_ms=allowed_ms,
+        candidate_raw_scores=raw_scores,
     )
+
+
+def _scores(ranked: Ranked | None, num_items: int) -> tuple[Scored, Scored]:
+    """Return the candidates' probabilities and the ranker's own scores; without any, none."""
+    if ranked is None:
+        return (None,) * num_items, ()
+    scores = ranked.scores
+    probabilities = tuple(_plain(scores.calibrated))
+    if scores.raw is scores.calibrated:  # without a calibration: nothing to convert once more
+        return probabilities, probabilities
+    return probabilities, tuple(_plain(scores.raw))
 
 
 def _offered(draft: Draft, choice: SlotChoice | None) -> tuple[Offered, ...]:

@@ -95,6 +95,7 @@ class DecisionMessage(UserMessage):
     latency_ms: Numbers = Field(default_factory=dict)
     total_ms: Number = 0.0
     deadline_ms: Number | None = None
+    candidate_raw_scores: tuple[Number | None, ...] = ()
 
 
 class OutcomeMessage(UserMessage):

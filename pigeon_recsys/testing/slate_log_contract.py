@@ -71,6 +71,7 @@ def make_decision(number: int = 1, **changed: Any) -> Decision:
         latency_ms={"history": 1.25, "rank": 2.5},
         total_ms=4.75,
         deadline_ms=25.0,
+        candidate_raw_scores=(0.6, None),
     )
     return replace(decision, **changed)
 
@@ -153,6 +154,7 @@ class SlateLogContract(ABC):
             candidate_ids=tuple(f"item-{number}" for number in range(num)),
             candidate_scores=(0.5,) * num,
             candidate_probabilities=(None,) * num,
+            candidate_raw_scores=(0.25,) * num,
         )
         others = (replace(decision.offered[1], item_id=f"gen-{n}") for n in range(9, 9 + num))
         log = self.make_log()
@@ -162,6 +164,7 @@ class SlateLogContract(ABC):
         assert isinstance(found, Decision)
         assert found.num_candidates == num
         assert found.candidate_ids == decision.candidate_ids[:MAX_CANDIDATES]
+        assert found.candidate_raw_scores == decision.candidate_raw_scores[:MAX_CANDIDATES]
         assert len(found.reason) == MAX_TEXT
         assert len(found.offered) == MAX_OFFERED
         assert found.item_propensity == decision.item_propensity

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pigeon_recsys.commands import rank_calibrate
-from pigeon_recsys.errors import OutputError
+from pigeon_recsys.errors import OutputError, SettingsError
 from pigeon_recsys.ranking.calibration import METHODS, PRIOR_OUTCOMES, Calibration
 from tests.ranking.planted_outcomes import planted_outcomes
 
@@ -64,3 +64,15 @@ def test_what_cannot_be_written_is_told_before_any_work(outcomes_file: Path) -> 
 
 def test_the_options_are_those_of_the_calibration() -> None:
     assert (rank_calibrate.METHODS, rank_calibrate.PRIOR_OUTCOMES) == (METHODS, PRIOR_OUTCOMES)
+
+
+def test_it_needs_a_log_or_a_table_and_not_both(outcomes_file: Path, tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path / "calibration.json"))
+    for given in ((), ("--log", str(tmp_path), "--outcomes", str(outcomes_file))):
+        with pytest.raises(SystemExit):
+            calibrate(*given, *out)
+
+
+def test_a_log_without_outcomes_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="holds no seen item .* Report exposures, wait"):
+        calibrate("--log", str(tmp_path), "--out", str(tmp_path / "calibration.json"))

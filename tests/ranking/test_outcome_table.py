@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pigeon_recsys.errors import DatasetError, SettingsError
-from pigeon_recsys.ranking.outcome_table import read_outcomes
+from pigeon_recsys.ranking.outcome_table import read_outcomes, write_outcomes
 
 GOOD: dict[str, list[Any]] = {
     "user_id": ["ada", "bob"],
@@ -31,6 +31,16 @@ def test_rows_become_outcomes_and_a_propensity_its_weight(tmp_path: Path) -> Non
     assert logged.outcomes.tolist() == [1, 0]
     assert logged.weight.tolist() == [2, 1]
     assert read_outcomes(table(tmp_path)).weight.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("more", [{}, {"propensity": [0.25, 1.0]}], ids=["plain", "weighted"])
+def test_what_is_written_is_read_again(tmp_path: Path, more: dict[str, Any]) -> None:
+    logged = read_outcomes(table(tmp_path, **more))
+    write_outcomes(tmp_path / "written.parquet", logged)
+    again = read_outcomes(tmp_path / "written.parquet")
+    for name in ("scores", "outcomes", "weight", "sources", "user_ids"):
+        assert list(getattr(again, name)) == list(getattr(logged, name))
+    assert (again.weights is None) == (not more)
 
 
 def test_every_fault_is_told_with_its_row_and_value(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import user_split
+from pigeon_recsys.ranking.samples import items_met
 from pigeon_recsys.ranking.text import HashedText
 from pigeon_recsys.ranking.training_data import prepare
 from pigeon_recsys.testing.fakes import FakeIndex
@@ -23,6 +26,39 @@ def test_training_rows_are_of_training_users_and_none_is_a_test_user(
     data = prepare(dataset, index, SETTINGS)
     assert {user_split(user) for user in data.train.moments.users} == {"train"}
     assert {user_split(user) for user in data.heldout.rows.moments.users} == {"train", "validation"}
+
+
+def test_training_draws_know_nothing_of_what_is_met_in_the_heldout_period(
+    dataset: DatasetFolder, index: FakeIndex
+) -> None:
+    """A user meets 15 of 80 items, one or two of them late: over many draws those come as well."""
+    settings = replace(SETTINGS, negatives_per_like=60)
+    train = prepare(dataset, index, settings).train
+    cut_ms = train.moments.at_ms.max()
+    num_late = num_drawn = 0
+    for user in set(train.moments.users):
+        of_user = [row for row in dataset.interactions if row.user_id == user]
+        early = {ITEM_IDS.index(row.item_id) for row in of_user if row.at_ms <= cut_ms}
+        late = {ITEM_IDS.index(row.item_id) for row in of_user if row.at_ms > cut_ms} - early
+        is_drawn = np.arange(len(train)) >= len(train.moments.users)
+        is_users = np.array([train.moments.users[row] == user for row in train.row_moments])
+        drawn = set(train.row_items[is_drawn & is_users].tolist())
+        assert not drawn & early
+        num_late += len(late)
+        num_drawn += len(late & drawn)
+    assert num_late > 20
+    assert num_drawn > 0.9 * num_late
+
+
+def test_heldout_draws_are_of_items_that_the_user_never_met(
+    dataset: DatasetFolder, index: FakeIndex
+) -> None:
+    lists = prepare(dataset, index, SETTINGS).heldout.lists
+    met = items_met(dataset.interactions, dataset.item_ids)
+    others = np.flatnonzero(lists.labels == 0)
+    users = [lists.moments.users[row] for row in lists.row_moments[others]]
+    items = lists.row_items[others]
+    assert not any(item in met[user] for user, item in zip(users, items, strict=True))
 
 
 def test_a_withheld_item_is_in_no_training_row_draw_or_history(

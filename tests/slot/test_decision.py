@@ -38,6 +38,7 @@ def test_a_decision_says_what_was_seen_and_what_was_shown(
     assert decision.candidate_ids == tuple(item.item_id for item in OWN)
     assert decision.candidate_scores == tuple(item.score for item in OWN)
     assert all(p is not None and 0 < p < 1 for p in decision.candidate_probabilities)
+    assert decision.candidate_raw_scores == decision.candidate_probabilities
     assert (decision.surface, decision.rung) == ("home", "fresh")
     assert (decision.propensity, decision.slot_propensity) == (1.0, 1.0)
     assert decision.versions == {"generator": slot.parts.generator.version}  # type: ignore[union-attr]
@@ -60,6 +61,7 @@ def test_an_empty_slot_is_logged_with_the_reason(
     assert (decision.action, decision.rung, decision.propensity) == (None, "catalog", 1.0)
     assert decision.reason == "the deadline was over before the work began"
     assert decision.num_candidates == 5
+    assert decision.candidate_raw_scores == ()
 
 
 def test_without_a_policy_the_chance_is_the_share(
@@ -127,8 +129,11 @@ def test_offers_are_calibrated_as_generated_and_candidates_as_catalog(
             ["u"] * 800,
         )
     )
-    log = FakeSlateLog()
+    log, plain = FakeSlateLog(), FakeSlateLog()
     make_slot(log=log, calibration=calibration).fill(request_of("ada", candidates=OWN))
+    make_slot(log=plain).fill(request_of("ada", candidates=OWN))
+    assert log.decisions[0].candidate_raw_scores == plain.decisions[0].candidate_probabilities
+    assert log.decisions[0].candidate_probabilities != log.decisions[0].candidate_raw_scores
     (offered,) = log.decisions[0].offered
     assert offered.score == pytest.approx(0.9)
     assert offered.probability is not None

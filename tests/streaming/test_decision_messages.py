@@ -29,6 +29,13 @@ def test_what_is_not_known_is_ignored() -> None:
     assert JsonDecisions().decode(value_with(mood="blue")) == make_decision()
 
 
+def test_a_message_of_before_raw_scores_were_told_is_read_without_them() -> None:
+    told = json.loads(JsonDecisions().encode(make_decision()))
+    del told["candidate_raw_scores"]
+    found = JsonDecisions().decode(json.dumps(told).encode())
+    assert found == make_decision(candidate_raw_scores=())
+
+
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
@@ -65,6 +72,7 @@ def test_the_largest_honest_decision_is_a_message_that_brokers_take() -> None:
         candidate_ids=tuple(f"{number:0256}" for number in range(MAX_CANDIDATES)),
         candidate_scores=(1 / 3,) * MAX_CANDIDATES,
         candidate_probabilities=(2 / 3,) * MAX_CANDIDATES,
+        candidate_raw_scores=(1 / 7,) * MAX_CANDIDATES,
     )
     assert len(decision.candidate_ids[0]) == MAX_ID
     assert len(JsonDecisions().encode(decision)) < MAX_BYTES
@@ -77,6 +85,7 @@ def test_a_decision_too_large_for_brokers_is_refused() -> None:
         candidate_ids=wide,
         candidate_scores=(1 / 3,) * MAX_CANDIDATES,
         candidate_probabilities=(2 / 3,) * MAX_CANDIDATES,
+        candidate_raw_scores=(1 / 7,) * MAX_CANDIDATES,
         reason="漢" * 1_000,
         context={f"{number:0200}": 1.0 for number in range(1_500)},
     )

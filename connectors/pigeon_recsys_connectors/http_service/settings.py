@@ -107,9 +107,20 @@ def read_http_settings(section: Mapping[str, Any]) -> HttpSettings:
 
 
 def check_may_bind(settings: HttpSettings, insecure: bool = False) -> None:
-    """Raise `SettingsError` where others could reach a service that asks for no key."""
-    if settings.keys or insecure or _is_loopback(settings.host):
+    """Raise `SettingsError` where others could reach a service that asks for no key.
+
+    What the viewer shows is personal, so that `insecure` does not open it.
+    """
+    if settings.keys or _is_loopback(settings.host):
         return
+    if insecure and not settings.viewer:
+        return
+    if settings.viewer:
+        raise SettingsError(
+            f"http.host is {settings.host}, which other machines reach, and http.viewer shows "
+            "personal data to whoever asks, as there are no http.keys. Make a key with "
+            "`pigeon-recsys serve new-key`, set http.viewer to false, or serve on 127.0.0.1."
+        )
     raise SettingsError(
         f"http.host is {settings.host}, which other machines reach, and there are no http.keys. "
         "Make one with `pigeon-recsys serve new-key`, or serve on 127.0.0.1; --insecure serves "

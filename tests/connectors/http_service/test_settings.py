@@ -47,6 +47,15 @@ def test_other_machines_are_served_with_keys_or_when_that_is_meant(host: str) ->
     check_may_bind(read_http_settings({"host": host, "keys": [KEY]}))
 
 
+@pytest.mark.parametrize("insecure", [True, False])
+def test_the_viewer_is_not_shown_to_other_machines_without_keys(insecure: bool) -> None:
+    section = {"host": "0.0.0.0", "viewer": True}
+    with pytest.raises(SettingsError, match="shows personal data .* set http.viewer to false"):
+        check_may_bind(read_http_settings(section), insecure)
+    check_may_bind(read_http_settings({**section, "keys": [KEY]}), insecure)
+    check_may_bind(read_http_settings({"viewer": True}), insecure)
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.5", "::1", "[::1]"])
 def test_this_machine_may_be_served_without_keys(host: str) -> None:
     check_may_bind(read_http_settings({"host": host}))
