@@ -23,6 +23,7 @@ from pigeon_recsys.alignment.pair_making import PairSettings, References
 from pigeon_recsys.alignment.precision import Precision
 from pigeon_recsys.alignment.preference_loss import LossKind, PreferenceLoss
 from pigeon_recsys.alignment.stage2 import PreferenceSettings
+from pigeon_recsys.backbones.mini.visual_tokenizer import PATCH
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.errors import SettingsError
@@ -127,10 +128,10 @@ class MaskRecipe(_Strict):
 
 
 class ImageRecipe(_Strict):
-    """Size of generated images in pixels, multiples of 12."""
+    """Size of generated images in pixels; a token covers `PATCH` of them in each direction."""
 
-    height: PositiveInt = 72
-    width: PositiveInt = 72
+    height: PositiveInt = Field(default=72, multiple_of=PATCH)
+    width: PositiveInt = Field(default=72, multiple_of=PATCH)
 
 
 class LanguageRecipe(_Strict):
@@ -145,7 +146,7 @@ class LanguageRecipe(_Strict):
 class Recipe(_Strict):
     """One whole training: every stage in order."""
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     image: ImageRecipe = ImageRecipe()
     language: LanguageRecipe = LanguageRecipe()
     withhold: WithholdRecipe | None = None

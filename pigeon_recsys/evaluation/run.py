@@ -20,7 +20,7 @@ import numpy as np
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pixel_table import resize
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.evaluation.cases import CaseSource
+from pigeon_recsys.evaluation.cases import MIN_USERS, CaseSource
 from pigeon_recsys.evaluation.columns import Measure
 from pigeon_recsys.evaluation.comparison import MethodRow, compare
 from pigeon_recsys.evaluation.comparison_report import (
@@ -79,6 +79,11 @@ class EvaluationSettings:
             )
         if self.cases_per_user < 1:
             raise SettingsError(f"cases per user must be at least 1, got {self.cases_per_user}.")
+        if self.num_users is not None and self.num_users < MIN_USERS:
+            raise SettingsError(
+                f"users must be at least {MIN_USERS}, so that histories can be swapped, "
+                f"got {self.num_users}."
+            )
 
 
 def evaluate(
@@ -91,7 +96,9 @@ def evaluate(
     truth = read_truth(dataset, unseen.withheld)
     methods = chosen_methods(unseen.catalog, truth, subject, settings.methods)
     selectors = evaluators.check_apart_from(list(methods.values()))
-    num_users = settings.num_users or min(DEFAULT_USERS, len(unseen.user_ids))
+    num_users = settings.num_users
+    if num_users is None:
+        num_users = min(DEFAULT_USERS, len(unseen.user_ids))
     source = CaseSource(unseen.catalog, subject.index, truth)
     cases = source.draw(
         unseen.user_ids, num_users, cases_per_user=settings.cases_per_user, seed=settings.seed

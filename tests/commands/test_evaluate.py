@@ -132,12 +132,26 @@ def test_where_pictures_were_withheld_exactly_these_are_asked_for(
         assert withheld_greys.isdisjoint(shown.values())
 
 
-def test_no_cases_per_user_are_refused(
-    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("option", "value", "fault"),
+    [
+        ("--cases-per-user", "0", "cases per user must be at least 1, got 0"),
+        ("--users", "0", "users must be at least 2, so that histories can be swapped, got 0"),
+        ("--seed", "-1", "--seed must be from 0 to 4294967295, got -1. Use 0."),
+        ("--seed", "4294967296", "--seed must be from 0 to 4294967295, got 4294967296"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(
+    option: str,
+    value: str,
+    fault: str,
+    world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ["--data", str(world), "--out", str(tmp_path), "--cases-per-user", "0"]
+    arguments = ["--data", str(world), "--out", str(tmp_path), option, value]
     assert main(["evaluate", *arguments]) == 2
-    assert "cases per user must be at least 1, got 0" in capsys.readouterr().err
+    assert fault in capsys.readouterr().err
 
 
 def test_a_truth_that_is_not_there_cannot_be_all_that_is_asked_for(
