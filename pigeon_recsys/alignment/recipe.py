@@ -65,9 +65,18 @@ class StageRecipe(_Strict):
         return replace(default, **stated)
 
 
+class InputsRecipe(_Strict):
+    """What Pigeon is shown, in training and later; `Inputs` says how a part is left out."""
+
+    history: bool = True
+    reference_image: bool = True
+    text: bool = True
+
+
 class Stage1Recipe(StageRecipe):
     """How masked preference reconstruction is trained."""
 
+    inputs: InputsRecipe = InputsRecipe()
     targets: Literal["typical", "all"] = "typical"  # all: every window of likes, as in the paper
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pigeon_recsys.cli import main
@@ -57,6 +58,23 @@ def test_one_command_writes_the_whole_comparison(
     assert found["users"] == 2
     sources = {name.split("/")[0] for name in found["measures"]}
     assert sources == {"content", "style", "swapped_style", "chance_style"}
+
+
+def test_ablations_are_rows_that_paint_otherwise(world: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(world), "--out", str(tmp_path), "--users", "2"]
+    assert main(["evaluate", *arguments, "--ratios", "0.5", "--methods", "ablations"]) == 0
+    found = read_comparison(tmp_path / "pictures")
+    assert list(found.methods) == [
+        "Pigeon",
+        "Pigeon, no history",
+        "Pigeon, no reference picture",
+        "Pigeon, no text",
+        "Pigeon, random mask",
+        "Pigeon, no mask",
+    ]
+    drawn = [[found.drawn(name, task.id) for task in found.tasks] for name in found.methods]
+    for ablated in drawn[1:]:
+        assert not np.array_equal(ablated, drawn[0])
 
 
 def test_how_pictures_are_made_can_be_said_and_is_told(
