@@ -31,7 +31,11 @@ from pigeon_recsys.evaluation.comparison_report import (
 )
 from pigeon_recsys.evaluation.evaluators import EvaluatorFiles, Evaluators
 from pigeon_recsys.evaluation.factor_judge import FactorJudge
-from pigeon_recsys.evaluation.human_study.comparison import DrawnTask, write_comparison
+from pigeon_recsys.evaluation.human_study.comparison import (
+    PICTURES_FOLDER,
+    DrawnTask,
+    write_comparison,
+)
 from pigeon_recsys.evaluation.image_metrics import NearCopies
 from pigeon_recsys.evaluation.method_roster import (
     CONTROL_KEYS,
@@ -144,7 +148,7 @@ def evaluate(
     painted = [row for key, row in zip(methods, rows, strict=True) if key not in REAL_PICTURES]
     own_work = repainted(cases, subject.repaint)
     contact_sheet(own_work, painted, subject.image_size, out / "painted_sheet.png")
-    _write_pictures(out / "pictures", dataset.name, cases, rows)
+    _write_pictures(out / PICTURES_FOLDER, dataset.name, cases, rows)
     return result
 
 

@@ -12,6 +12,7 @@ from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.datasets.world import USERS_TRUTH, generate_world
 from pigeon_recsys.evaluation import evaluator_training
 from pigeon_recsys.evaluation.human_study.comparison import read_comparison
+from pigeon_recsys.evaluation.human_study.study_folder import read_study
 from pigeon_recsys.wiring import SHIPPED_WEIGHTS
 from tests.evaluation.styled_catalog import many_styled
 
@@ -87,6 +88,19 @@ def test_how_pictures_are_made_can_be_said_and_is_told(
     assert made_by["sampling"]["guidance"] == 2
     assert main(["evaluate", *arguments, "--ratios", "0.5", "1.5"]) == 2
     assert "ratio must be from 0 to 1, got 1.5" in capsys.readouterr().err
+
+
+def test_people_can_be_asked_about_what_an_evaluation_wrote(world: Path, tmp_path: Path) -> None:
+    out, study = tmp_path / "evaluated", tmp_path / "study"
+    arguments = ["--data", str(world), "--out", str(out), "--users", "4"]
+    methods = ["--methods", "retrieval", "history-copy", "truth"]
+    assert main(["evaluate", *arguments, *methods]) == 0
+    counts = ["--pairs", "6", "--per-participant", "3"]
+    for number, run in enumerate((out, out / "pictures")):
+        written = study / str(number)
+        assert main(["evaluate", "human", "--run", str(run), "--out", str(written), *counts]) == 0
+        assert (written / "study.html").is_file()
+        assert set(read_study(written).methods) == set(read_comparison(out / "pictures").methods)
 
 
 def test_without_a_truth_there_is_no_target_and_no_judge(world: Path, tmp_path: Path) -> None:
