@@ -94,10 +94,12 @@ def evaluate(
     dataset: DatasetFolder, subject: Subject, out: Path, settings: EvaluationSettings
 ) -> dict[str, Any]:
     """Run a whole evaluation, write its files into `out` and return what `table.json` holds."""
-    evaluators = Evaluators.load(settings.evaluators)
+    settings.evaluators.check_apart_from(subject.selection_weights)
     unseen = UnseenPart.of(dataset, subject.weights)
     unseen.check_not_in(subject.index)
     truth = read_truth(dataset, unseen.withheld)
+    draws = isinstance(truth, DrawnTruth)
+    evaluators = Evaluators.load(settings.evaluators, with_judge=draws)
     methods = chosen_methods(unseen.catalog, truth, subject, settings.methods)
     selectors = evaluators.check_apart_from(list(methods.values()))
     num_users = settings.num_users
@@ -174,8 +176,8 @@ def all_measures(
 ) -> list[Measure]:
     """Return the paper's measures, near copies, and what the truth can tell."""
     found = [*evaluators.measures(*size), NearCopies(catalog)]
-    if isinstance(truth, DrawnTruth):
-        found.append(JudgedFactors(truth))
+    if isinstance(truth, DrawnTruth) and evaluators.judge is not None:
+        found.append(JudgedFactors(truth, evaluators.judge))
     network = evaluators.image or evaluators.image_text
     if isinstance(truth, CatalogTruth) and network is not None:
         found.append(NearestRealPictures(truth, network))
