@@ -3,6 +3,7 @@
 A recipe is one of those shipped in `pigeon_recsys/recipes`, by name, or a file of your own.
 """
 
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from pigeon_recsys.backbones.mini.visual_tokenizer import PATCH
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.model.mask import MaskKind
+from pigeon_recsys.model.mask import MaskConfig, MaskKind
 from pigeon_recsys.model.personalize import ReferenceForm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -150,6 +151,15 @@ class LanguageRecipe(_Strict):
     num_layers: PositiveInt = 6
     num_heads: PositiveInt = 4
     feed_forward: PositiveInt = 512
+
+    @model_validator(mode="after")
+    def _check(self) -> "LanguageRecipe":
+        step = math.lcm(2 * self.num_heads, MaskConfig().num_heads)  # a head turns pairs of numbers
+        if self.dim % step:
+            raise ValueError(
+                f"dim must be a multiple of {step} with {self.num_heads} heads, got {self.dim}"
+            )
+        return self
 
 
 class Recipe(_Strict):

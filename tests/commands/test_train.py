@@ -71,6 +71,7 @@ def test_a_measure_that_the_data_cannot_give_is_left_out(
     ("line", "fault"),
     [
         ("image: {height: 50}", "image.height: Input should be a multiple of 12 (got 50)"),
+        ("language: {dim: 50}", "language: Value error, dim must be a multiple of 8 with 4 heads"),
         ("seed: -1", "seed: Input should be greater than or equal to 0 (got -1)"),
     ],
 )
