@@ -180,13 +180,11 @@ class MaskedRun:
         from pigeon_recsys.model.sampling import Sampling
 
         orders = [order(world, request, ratio) for request in requests]
-        ablation = Ablation(mask=self.mask)
+        model = self.model.ablated(Ablation(mask=self.mask))
         return [
             made
             for start in track(range(0, len(orders), BATCH), f"{self.mask} mask")
-            for made in self.model.paint_sweeps(
-                orders[start : start + BATCH], sampling=Sampling(), ablation=ablation
-            )
+            for made in model.paint_sweeps(orders[start : start + BATCH], sampling=Sampling())
         ]
 
 

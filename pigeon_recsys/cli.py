@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pigeon_recsys import __version__
-from pigeon_recsys.errors import PigeonError
+from pigeon_recsys.errors import PigeonError, SettingsError
 from pigeon_recsys.files import check_writable, write_text_atomic
 
 COMMANDS = (
@@ -30,6 +30,7 @@ COMMANDS = (
     "serve",
     "stream",
 )
+MAX_SEED = 2**32 - 1  # trainings multiply it; every generator of numbers takes it
 INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 
 
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.json:
             check_writable(args.json)
+        _check_seed(getattr(args, "seed", None))
         result = args.run(args)
     except PigeonError as exc:
         print(f"pigeon-recsys: {exc}", file=sys.stderr)
@@ -75,6 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         _write_result(args.json, result)
     return 0
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise SettingsError(f"--seed must be from 0 to {MAX_SEED}, got {seed}. Use 0.")
 
 
 def _write_result(target: Path, result: object) -> None:

@@ -18,6 +18,7 @@ from pigeon_recsys.alignment.documents import Documents, document_loss, draw_doc
 from pigeon_recsys.alignment.examples import Examples
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, draw_generator, train
 from pigeon_recsys.alignment.request_documents import draw_requests, plain_requests, request_loss
+from pigeon_recsys.alignment.sample_sheet import backbone_sheet
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.history.instruction import Instruction
 
@@ -57,11 +58,13 @@ def train_backbone(
             "validation_loss": document_loss(backbone, items, documents, instruction)[-1].item()
         }
 
+    has_validation = len(examples.validation) > 0
     return train(
         "backbone",
         backbone.language_modules(),
         step_loss,
         settings,
         run,
-        validate if len(examples.validation) else None,
+        validate if has_validation else None,
+        (lambda: backbone_sheet(backbone, examples, instruction)) if has_validation else None,
     )

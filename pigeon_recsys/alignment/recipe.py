@@ -3,6 +3,7 @@
 A recipe is one of those shipped in `pigeon_recsys/recipes`, by name, or a file of your own.
 """
 
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +24,11 @@ from pigeon_recsys.alignment.pair_making import PairSettings, References
 from pigeon_recsys.alignment.precision import Precision
 from pigeon_recsys.alignment.preference_loss import LossKind, PreferenceLoss
 from pigeon_recsys.alignment.stage2 import PreferenceSettings
+from pigeon_recsys.backbones.mini.visual_tokenizer import PATCH
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.model.mask import MaskKind
+from pigeon_recsys.model.mask import MaskConfig, MaskKind
 from pigeon_recsys.model.personalize import ReferenceForm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -64,9 +66,18 @@ class StageRecipe(_Strict):
         return replace(default, **stated)
 
 
+class InputsRecipe(_Strict):
+    """What Pigeon is shown, in training and later; `Inputs` says how a part is left out."""
+
+    history: bool = True
+    reference_image: bool = True
+    text: bool = True
+
+
 class Stage1Recipe(StageRecipe):
     """How masked preference reconstruction is trained."""
 
+    inputs: InputsRecipe = InputsRecipe()
     targets: Literal["typical", "all"] = "typical"  # all: every window of likes, as in the paper
 
 
@@ -127,10 +138,10 @@ class MaskRecipe(_Strict):
 
 
 class ImageRecipe(_Strict):
-    """Size of generated images in pixels, multiples of 12."""
+    """Size of generated images in pixels; a token covers `PATCH` of them in each direction."""
 
-    height: PositiveInt = 72
-    width: PositiveInt = 72
+    height: PositiveInt = Field(default=72, multiple_of=PATCH)
+    width: PositiveInt = Field(default=72, multiple_of=PATCH)
 
 
 class LanguageRecipe(_Strict):
@@ -141,11 +152,20 @@ class LanguageRecipe(_Strict):
     num_heads: PositiveInt = 4
     feed_forward: PositiveInt = 512
 
+    @model_validator(mode="after")
+    def _check(self) -> "LanguageRecipe":
+        step = math.lcm(2 * self.num_heads, MaskConfig().num_heads)  # a head turns pairs of numbers
+        if self.dim % step:
+            raise ValueError(
+                f"dim must be a multiple of {step} with {self.num_heads} heads, got {self.dim}"
+            )
+        return self
+
 
 class Recipe(_Strict):
     """One whole training: every stage in order."""
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     image: ImageRecipe = ImageRecipe()
     language: LanguageRecipe = LanguageRecipe()
     withhold: WithholdRecipe | None = None

@@ -15,20 +15,15 @@ from torch import Tensor
 
 from pigeon_recsys.alignment.examples import Examples, draw_windows, reconstruction_batch
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, draw_generator, train
-from pigeon_recsys.backbones.pixel_range import to_pixels
+from pigeon_recsys.alignment.sample_sheet import pigeon_sheet
 from pigeon_recsys.model.pigeon import Pigeon
-from pigeon_recsys.model.sampling import Sampling
-from pigeon_recsys.records import Pixels
 
-# B rows, W window length, T tokens per image, R reference-mask ratios
+# B rows, W window length, T tokens per image
 
 VALIDATION_WINDOWS = 64
 VALIDATION_RATIO = 0.5
 OWN_REFERENCE_SHARE = 0.25  # of windows, where other pictures show the target's content too
 TEXT_SHARE = 0.9  # of windows whose reference comes with its words
-NUM_SAMPLES = 4  # pictures on a sample sheet
-SAMPLE_SEED = 0
-SAMPLE_STEPS = 4  # of the refiner
 
 
 def train_stage1(
@@ -70,19 +65,5 @@ def train_stage1(
         settings,
         run,
         validate if has_validation else None,
-        (lambda: sample_sheet(pigeon, examples)) if has_validation else None,
+        (lambda: pigeon_sheet(pigeon, examples)) if has_validation else None,
     )
-
-
-def sample_sheet(pigeon: Pigeon, examples: Examples) -> list[Pixels]:
-    """Return targets of validation windows and, beside them, what Pigeon makes of each window."""
-    window_BW = examples.validation_sample(NUM_SAMPLES)
-    reference_B = examples.references(window_BW[:, -1], draw_generator(SAMPLE_SEED, 0))
-    batch, target_BT = reconstruction_batch(examples.items, window_BW, reference_B=reference_B)
-    ratio_BR = torch.full((len(target_BT), 1), VALIDATION_RATIO, device=target_BT.device)
-    generators = [torch.Generator().manual_seed(row) for row in range(len(target_BT))]
-    written = pigeon.write(batch, ratio_BR, Sampling(), generators)
-    return [
-        to_pixels(pigeon.backbone.detokenize(visual_BT, SAMPLE_STEPS, generators))
-        for visual_BT in (target_BT, written.visual_BRT[:, 0])
-    ]

@@ -31,6 +31,7 @@ from pigeon_recsys.alignment.preference_loss import (
     compare,
     image_log_prob,
 )
+from pigeon_recsys.alignment.sample_sheet import pair_sheet
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.generation.ratio_choice import REFERENCE_RATIOS
 from pigeon_recsys.model.mask import KeepMasks
@@ -103,7 +104,15 @@ def train_stage2(
         losses = pair_losses(pigeon, items, some, ratio_B, preference, generator)
         return {f"validation_{name}": value.item() for name, value in losses.items()}
 
-    return train("stage2", policy, step_loss, settings, run, validate if len(held_out) else None)
+    return train(
+        "stage2",
+        policy,
+        step_loss,
+        settings,
+        run,
+        validate if len(held_out) else None,
+        (lambda: pair_sheet(pigeon, items, held_out)) if len(held_out) else None,
+    )
 
 
 def pair_losses(

@@ -17,6 +17,7 @@ from pigeon_recsys.backbones.weights import load_weights
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pixel_table import PixelTable
 from pigeon_recsys.history.instruction import Instruction
+from pigeon_recsys.model.ablation import Inputs
 from pigeon_recsys.model.mask import MaskConfig
 from pigeon_recsys.model.personalize import PersonalizeConfig
 from pigeon_recsys.model.pigeon import PigeonConfig
@@ -47,6 +48,7 @@ def pigeon_config(recipe: Recipe) -> PigeonConfig:
     return PigeonConfig(
         mask=MaskConfig(kind=recipe.mask.kind, history_ratio=recipe.mask.history_ratio),
         personalize=PersonalizeConfig(reference_form=recipe.reference),
+        inputs=Inputs(**recipe.stage1.inputs.model_dump()),
     )
 
 

@@ -252,7 +252,8 @@ def run_embedder(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
         content=recipe.content,
     )
     report: dict[str, Any] = train_embedder(dataset, run, settings, stage.loop_given(settings.loop))
-    return TrainReport(stage.steps, report["seconds"], report["validation"])
+    known = {name: value for name, value in report["validation"].items() if value is not None}
+    return TrainReport(stage.steps, report["seconds"], known)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.cli import add_common_arguments
 from pigeon_recsys.commands import evaluate_human
 from pigeon_recsys.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.evaluation.method_roster import Subject
+    from pigeon_recsys.generation.pigeon_generator import GeneratorSettings
 
 
 def register(commands: Any) -> None:
@@ -33,7 +38,8 @@ def register(commands: Any) -> None:
         nargs="+",
         metavar="METHOD",
         help="some of: own no-history swapped shuffled retrieval history-copy reference-copy "
-        "style-copy truth degraded-truth roundtrip (together: controls); backbone pmg "
+        "style-copy truth degraded-truth roundtrip (together: controls); no-reference no-text "
+        "random-mask no-mask (with own and no-history: ablations); backbone pmg "
         "textual-inversion dreambooth ip-adapter stage1 (together: baselines); all. "
         "The controls where none is named",
     )
@@ -82,20 +88,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise SettingsError(f"evaluate needs {missing}, or a command: evaluate human --help")
 
     from pigeon_recsys.datasets.folder import DatasetFolder
-    from pigeon_recsys.evaluation.baselines.roster import BaselineSource, check_trained_folder
+    from pigeon_recsys.evaluation.baselines.roster import check_trained_folder
     from pigeon_recsys.evaluation.evaluators import EvaluatorFiles
-    from pigeon_recsys.evaluation.method_roster import METHOD_GROUPS, Subject
+    from pigeon_recsys.evaluation.method_roster import METHOD_GROUPS
     from pigeon_recsys.evaluation.run import EvaluationSettings, evaluate
-    from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
-    from pigeon_recsys.generation.pigeon_generator import GeneratorSettings, PigeonGenerator
+    from pigeon_recsys.generation.pigeon_generator import GeneratorSettings
     from pigeon_recsys.generation.ratio_choice import REFERENCE_RATIOS
-    from pigeon_recsys.model.inference import PigeonModel
     from pigeon_recsys.model.sampling import Sampling
-    from pigeon_recsys.retrieval.catalog_index import index_catalog
-    from pigeon_recsys.retrieval.embedder_export import export_embedder
-    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
-    from pigeon_recsys.wiring import EMBEDDER_FILE, SHIPPED_WEIGHTS
 
     files = EvaluatorFiles(args.clip, args.dino, args.inception, args.lpips, args.evaluator)
     named = args.methods or ["controls"]
@@ -106,24 +106,46 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_trained_folder(methods, args.baselines)
     check_writable_folder(args.out)
     dataset = DatasetFolder.open(args.data)
+    result = evaluate(dataset, _subject(args, dataset, made_by), args.out, settings)
+    print((args.out / "table.md").read_text())
+    return result
+
+
+def _subject(
+    args: argparse.Namespace, dataset: "DatasetFolder", made_by: "GeneratorSettings"
+) -> "Subject":
+    """Load the weights, and index what training saw of the catalog with their embedder."""
+    from dataclasses import replace
+
+    from pigeon_recsys.evaluation.baselines.roster import BaselineSource
+    from pigeon_recsys.evaluation.method_roster import OTHER_MASKS, Subject
+    from pigeon_recsys.evaluation.unseen import UnseenPart
+    from pigeon_recsys.generation.pigeon_generator import PigeonGenerator
+    from pigeon_recsys.model.ablation import Ablation
+    from pigeon_recsys.model.inference import PigeonModel
+    from pigeon_recsys.retrieval.catalog_index import index_catalog
+    from pigeon_recsys.retrieval.embedder_export import export_embedder
+    from pigeon_recsys.retrieval.onnx_embedder import OnnxEmbedder
+    from pigeon_recsys.wiring import EMBEDDER_FILE, SHIPPED_WEIGHTS
+
     weights = args.weights or SHIPPED_WEIGHTS
     model = PigeonModel.load(weights)
     export_embedder(weights / "embedder.safetensors", args.out / EMBEDDER_FILE)
     embedder = OnnxEmbedder.load(args.out / EMBEDDER_FILE)
     index = index_catalog(UnseenPart.of(dataset, weights).catalog, embedder)
     generator = PigeonGenerator(model, embedder, index, made_by)
-    baselines = BaselineSource(weights, embedder, args.baselines, generator.settings)
-    steps = generator.settings.steps
-    subject = Subject(
+    masked = {
+        kind: replace(generator, model=model.ablated(Ablation(mask=kind)))
+        for kind in OTHER_MASKS.values()
+    }
+    return Subject(
         generator=generator,
+        masked=masked,
         index=index,
         weights=weights,
         weights_version=model.version,
         settings=made_by,
         image_size=model.image_size,
-        repaint=lambda pixels, seed: model.repaint(pixels, seed=seed, steps=steps),
-        baselines=baselines,
+        repaint=lambda pixels, seed: model.repaint(pixels, seed=seed, steps=made_by.steps),
+        baselines=BaselineSource(weights, embedder, args.baselines, made_by),
     )
-    result = evaluate(dataset, subject, args.out, settings)
-    print((args.out / "table.md").read_text())
-    return result

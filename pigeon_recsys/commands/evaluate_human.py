@@ -29,7 +29,11 @@ def register(subcommands: Any) -> None:
     )
     writing = parser.add_argument_group("write a study")
     writing.add_argument(
-        "--run", dest="run_folder", type=Path, metavar="RUN", help="folder with comparison.json"
+        "--run",
+        dest="run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder that `evaluate --out` has written",
     )
     _add_count(writing, "--pairs", "pairs in the study, evenly over the methods (default 120)")
     _add_count(writing, "--per-participant", "pairs each participant judges (default 24)")
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write(args: argparse.Namespace) -> dict[str, Any]:
-    from pigeon_recsys.evaluation.human_study.comparison import read_comparison
+    from pigeon_recsys.evaluation.human_study.comparison import comparison_folder, read_comparison
     from pigeon_recsys.evaluation.human_study.plan import plan_study
     from pigeon_recsys.evaluation.human_study.study import StudySettings
     from pigeon_recsys.evaluation.human_study.study_folder import write_study
@@ -84,7 +88,7 @@ def _write(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
     }
     settings = StudySettings(**{name: each for name, each in given.items() if each is not None})
-    comparison = read_comparison(args.run_folder)
+    comparison = read_comparison(comparison_folder(args.run_folder))
     study = plan_study(comparison, settings)
     written = write_study(study, comparison, args.out)
     print("\n".join(written.summary_lines()))

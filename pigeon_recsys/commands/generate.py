@@ -75,6 +75,11 @@ def _register_sampling(parser: argparse.ArgumentParser) -> None:
         default=default.guidance,
         help="above 1: further into the user's taste, at twice the work",
     )
+    parser.add_argument(
+        "--mask-noise",
+        action="store_true",
+        help="hide tokens by Gumbel top-k, as in training, instead of the least relevant",
+    )
 
 
 def ratio_choice(text: str) -> "RatioChoice":
@@ -132,7 +137,7 @@ def sampling_of(args: argparse.Namespace) -> Sampling:
             f"a search over {args.beams} beams draws nothing, so {options} would have no effect. "
             "Leave them out, or leave out --beams."
         )
-    return Sampling(**given, beams=args.beams, guidance=args.guidance)
+    return Sampling(**given, beams=args.beams, guidance=args.guidance, mask_noise=args.mask_noise)
 
 
 def _reference(args: argparse.Namespace, dataset: "DatasetFolder") -> "Reference":

@@ -4,7 +4,8 @@ In:  cases; for those that look pictures up, the index and the catalog.
 Out: tasks for the generator, or methods that need none.
 
 No history and swapped users tell whether the history matters, shuffled references whether the
-reference does. The copies tell what a metric pays for no generation at all.
+reference does; without its picture or its words a request says what each of them adds. The copies
+tell what a metric pays for no generation at all.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 
 from pigeon_recsys.evaluation.methods import Case
 from pigeon_recsys.ports import ItemCatalog, ItemIndex
-from pigeon_recsys.records import GenerationTask, Pixels, Vectors
+from pigeon_recsys.records import GenerationTask, Pixels, Reference, Vectors
 
 
 def own_tasks(cases: Sequence[Case]) -> list[GenerationTask]:
@@ -26,6 +27,21 @@ def own_tasks(cases: Sequence[Case]) -> list[GenerationTask]:
 def tasks_without_history(cases: Sequence[Case]) -> list[GenerationTask]:
     """Return the tasks with nobody's history."""
     return [replace(case.task, history=(), history_hash="") for case in cases]
+
+
+def tasks_without_reference_image(cases: Sequence[Case]) -> list[GenerationTask]:
+    """Return the tasks with the reference's words alone; the selection scorer has none either."""
+    return [replace(case.task, reference_pixels=None) for case in cases]
+
+
+def tasks_without_text(cases: Sequence[Case]) -> list[GenerationTask]:
+    """Return the tasks without words; one that only words ask for stays as it is."""
+    return [
+        case.task
+        if case.task.reference.item_id is None
+        else replace(case.task, reference=Reference(case.task.reference.item_id))
+        for case in cases
+    ]
 
 
 def swapped_tasks(cases: Sequence[Case]) -> list[GenerationTask]:

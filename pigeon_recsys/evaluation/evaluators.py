@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pigeon_recsys.evaluation.columns import Measure
+from pigeon_recsys.evaluation.factor_judge import FactorJudge
 from pigeon_recsys.evaluation.feature_networks import (
     ClipNetwork,
     DinoNetwork,
@@ -42,6 +43,13 @@ class EvaluatorFiles:
     lpips: Path | None = None
     stand_in: Path | None = None
 
+    def check_apart_from(self, selection_weights: Sequence[Path]) -> None:
+        """Raise `SettingsError` where the stand-in named is what selects, whatever its shape."""
+        if self.stand_in is None or not self.stand_in.is_file():
+            return
+        selectors = {path.name: file_tensor_hashes(path) for path in selection_weights}
+        check_apart({self.stand_in.name: file_tensor_hashes(self.stand_in)}, selectors)
+
 
 @dataclass(frozen=True)
 class Evaluators:
@@ -51,16 +59,21 @@ class Evaluators:
     image: ImageNetwork | None = None
     perceptual: PerceptualDistance | None = None
     frechet: FrechetDistance | None = None
+    judge: FactorJudge | None = None
 
     @classmethod
-    def load(cls, files: EvaluatorFiles) -> "Evaluators":
-        """Read every network named, and the stand-in for the others. Raises `ArtifactError`."""
+    def load(cls, files: EvaluatorFiles, *, with_judge: bool = False) -> "Evaluators":
+        """Read every network named, and the stand-in for the others. Raises `ArtifactError`.
+
+        The judge reads stickers alone.
+        """
         stand_in = None if files.stand_in is None else StandIn.load(files.stand_in)
         return cls(
             image_text=_image_text(files, stand_in),
             image=_image(files, stand_in),
             perceptual=_perceptual(files, stand_in),
             frechet=_frechet(files, stand_in),
+            judge=FactorJudge.load() if with_judge else None,
         )
 
     def measures(self, height: int, width: int) -> list[Measure]:
@@ -77,7 +90,7 @@ class Evaluators:
     def hashes(self) -> dict[str, frozenset[str]]:
         """Return the tensor hashes of every network by its label."""
         found: dict[str, frozenset[str]] = {}
-        for network in (self.image_text, self.image, self.perceptual, self.frechet):
+        for network in (self.image_text, self.image, self.perceptual, self.frechet, self.judge):
             if network is not None:
                 found[network.label] = network.tensor_hashes
         return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pigeon_recsys.datasets.sticker_drawing import FACTORS
+from pigeon_recsys.evaluation.network_identity import tensor_hashes
 from pigeon_recsys.records import Pixels, Vectors
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ class FactorJudge:
     """Names the six factors of a sticker."""
 
     network: "FactorNetwork"
+    label: str = "sticker judge"
+
+    @property
+    def tensor_hashes(self) -> frozenset[str]:
+        """The hashes of its learned tensors."""
+        return tensor_hashes(self.network.state_dict())
 
     @classmethod
     def load(cls, path: Path | None = None) -> "FactorJudge":

@@ -1,4 +1,4 @@
-"""The methods of a comparison by name: Pigeon, the controls, the baselines.
+"""The methods of a comparison by name: Pigeon, the controls, its ablations, the baselines.
 
 own              Pigeon as it is
 no-history       Pigeon with nobody's history
@@ -11,11 +11,17 @@ style-copy       the concept in the style nearest to the user's   (catalogs of c
 truth            what the user would want to see                  (where the data knows it)
 degraded-truth   the same, slightly worse: what the judges are worth         (as truth)
 roundtrip        the same through the model's tokens: what the model can reach   (as truth)
+
+no-reference     Pigeon without the reference picture, asked by words alone
+no-text          Pigeon without words
+random-mask      Pigeon that hides as many tokens, whichever
+no-mask          Pigeon that hides no token, of the history or of the reference
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.errors import SettingsError
@@ -34,12 +40,17 @@ from pigeon_recsys.evaluation.controls import (
     swapped_tasks,
     tasks_with_shuffled_references,
     tasks_without_history,
+    tasks_without_reference_image,
+    tasks_without_text,
 )
 from pigeon_recsys.evaluation.methods import Generated, Method
 from pigeon_recsys.evaluation.style_copy import CopyFromNearestStyle
 from pigeon_recsys.evaluation.truth import CatalogTruth, Truth
 from pigeon_recsys.generation.pigeon_generator import GeneratorSettings
 from pigeon_recsys.ports import ImageGenerator, ItemIndex
+
+if TYPE_CHECKING:
+    from pigeon_recsys.model.mask import MaskKind
 
 CONTROL_KEYS = (
     "own",
@@ -54,11 +65,18 @@ CONTROL_KEYS = (
     "degraded-truth",
     "roundtrip",
 )
+OTHER_MASKS: "dict[str, MaskKind]" = {"random-mask": "random", "no-mask": "none"}
+ABLATION_KEYS = ("no-reference", "no-text", *OTHER_MASKS)
 REAL_PICTURES = frozenset(  # rows of pictures that were there before, or hardly changed
     {"retrieval", "history-copy", "reference-copy", "style-copy", "truth", "degraded-truth"}
 )
-METHOD_KEYS = (*CONTROL_KEYS, *BASELINE_KEYS)
-METHOD_GROUPS = {"controls": CONTROL_KEYS, "baselines": BASELINE_KEYS, "all": METHOD_KEYS}
+METHOD_KEYS = (*CONTROL_KEYS, *ABLATION_KEYS, *BASELINE_KEYS)
+METHOD_GROUPS = {
+    "controls": CONTROL_KEYS,
+    "ablations": ("own", "no-history", *ABLATION_KEYS),
+    "baselines": BASELINE_KEYS,
+    "all": METHOD_KEYS,
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,7 @@ class Subject:
     """The trained model under evaluation and what it selects with."""
 
     generator: ImageGenerator
+    masked: "Mapping[MaskKind, ImageGenerator]"  # the same under the other kinds of mask
     index: ItemIndex  # of the catalog without what training withheld
     weights: Path  # the run folder
     weights_version: str
@@ -95,8 +114,13 @@ def chosen_methods(
             ("no-history", "Pigeon, no history", tasks_without_history),
             ("swapped", "Pigeon, swapped user", swapped_tasks),
             ("shuffled", "Pigeon, shuffled reference", tasks_with_shuffled_references),
+            ("no-reference", "Pigeon, no reference picture", tasks_without_reference_image),
+            ("no-text", "Pigeon, no text", tasks_without_text),
         )
     }
+    for key, kind in OTHER_MASKS.items():
+        name = f"Pigeon, {key.replace('-', ' ')}"
+        made[key] = Generated(name, subject.masked[kind], own_tasks, selects)
     made["retrieval"] = NearestCatalogImage(subject.index, catalog, selects)
     made["history-copy"] = MostSimilarHistoryImage(subject.index, selects)
     made["reference-copy"] = CopyOfReference()

@@ -20,7 +20,7 @@ import numpy as np
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.pixel_table import resize
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.evaluation.cases import CaseSource
+from pigeon_recsys.evaluation.cases import MIN_USERS, CaseSource
 from pigeon_recsys.evaluation.columns import Measure
 from pigeon_recsys.evaluation.comparison import MethodRow, compare
 from pigeon_recsys.evaluation.comparison_report import (
@@ -31,7 +31,11 @@ from pigeon_recsys.evaluation.comparison_report import (
 )
 from pigeon_recsys.evaluation.evaluators import EvaluatorFiles, Evaluators
 from pigeon_recsys.evaluation.factor_judge import FactorJudge
-from pigeon_recsys.evaluation.human_study.comparison import DrawnTask, write_comparison
+from pigeon_recsys.evaluation.human_study.comparison import (
+    PICTURES_FOLDER,
+    DrawnTask,
+    write_comparison,
+)
 from pigeon_recsys.evaluation.image_metrics import NearCopies
 from pigeon_recsys.evaluation.method_roster import (
     CONTROL_KEYS,
@@ -79,19 +83,28 @@ class EvaluationSettings:
             )
         if self.cases_per_user < 1:
             raise SettingsError(f"cases per user must be at least 1, got {self.cases_per_user}.")
+        if self.num_users is not None and self.num_users < MIN_USERS:
+            raise SettingsError(
+                f"users must be at least {MIN_USERS}, so that histories can be swapped, "
+                f"got {self.num_users}."
+            )
 
 
 def evaluate(
     dataset: DatasetFolder, subject: Subject, out: Path, settings: EvaluationSettings
 ) -> dict[str, Any]:
     """Run a whole evaluation, write its files into `out` and return what `table.json` holds."""
-    evaluators = Evaluators.load(settings.evaluators)
+    settings.evaluators.check_apart_from(subject.selection_weights)
     unseen = UnseenPart.of(dataset, subject.weights)
     unseen.check_not_in(subject.index)
     truth = read_truth(dataset, unseen.withheld)
+    draws = isinstance(truth, DrawnTruth)
+    evaluators = Evaluators.load(settings.evaluators, with_judge=draws)
     methods = chosen_methods(unseen.catalog, truth, subject, settings.methods)
     selectors = evaluators.check_apart_from(list(methods.values()))
-    num_users = settings.num_users or min(DEFAULT_USERS, len(unseen.user_ids))
+    num_users = settings.num_users
+    if num_users is None:
+        num_users = min(DEFAULT_USERS, len(unseen.user_ids))
     source = CaseSource(unseen.catalog, subject.index, truth)
     cases = source.draw(
         unseen.user_ids, num_users, cases_per_user=settings.cases_per_user, seed=settings.seed
@@ -137,7 +150,7 @@ def evaluate(
     painted = [row for key, row in zip(methods, rows, strict=True) if key not in REAL_PICTURES]
     own_work = repainted(cases, subject.repaint)
     contact_sheet(own_work, painted, subject.image_size, out / "painted_sheet.png")
-    _write_pictures(out / "pictures", dataset.name, cases, rows)
+    _write_pictures(out / PICTURES_FOLDER, dataset.name, cases, rows)
     return result
 
 
@@ -163,8 +176,8 @@ def all_measures(
 ) -> list[Measure]:
     """Return the paper's measures, near copies, and what the truth can tell."""
     found = [*evaluators.measures(*size), NearCopies(catalog)]
-    if isinstance(truth, DrawnTruth):
-        found.append(JudgedFactors(truth))
+    if isinstance(truth, DrawnTruth) and evaluators.judge is not None:
+        found.append(JudgedFactors(truth, evaluators.judge))
     network = evaluators.image or evaluators.image_text
     if isinstance(truth, CatalogTruth) and network is not None:
         found.append(NearestRealPictures(truth, network))

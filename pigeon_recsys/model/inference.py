@@ -14,7 +14,7 @@ again with another seed: their noise is then what that seed's own picture would 
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +73,9 @@ class PaintedSweep:
 class PigeonModel:
     """A loaded Pigeon; safe to share between threads, since nothing in it changes."""
 
-    def __init__(self, pigeon: Pigeon, version: str) -> None:
+    def __init__(self, pigeon: Pigeon, version: str, ablation: Ablation = FULL) -> None:
         self._pigeon = pigeon.eval()
+        self._ablation = ablation
         self.version = version
 
     @classmethod
@@ -83,6 +84,12 @@ class PigeonModel:
         pigeon = load_pigeon(folder)
         merge_lora(pigeon.backbone)
         return cls(pigeon, weights_version(folder))
+
+    def ablated(self, ablation: Ablation) -> "PigeonModel":
+        """Return the same weights without parts of the model, under a version of its own."""
+        parts = asdict(ablation).items()
+        left_out = [f"{name}={value}" for name, value in parts if value != getattr(FULL, name)]
+        return PigeonModel(self._pigeon, "-".join([self.version, *left_out]), ablation)
 
     @property
     def history_length(self) -> int:
@@ -105,11 +112,10 @@ class PigeonModel:
         seed: int,
         sampling: Sampling,
         steps: int = DEFAULT_STEPS,
-        ablation: Ablation = FULL,
     ) -> PaintedSweep:
         """Paint one picture a ratio for one user; the same arguments, the same pixels."""
         order = SweepOrder(history, reference, text, ratios, seed)
-        return self.paint_sweeps([order], sampling=sampling, steps=steps, ablation=ablation)[0]
+        return self.paint_sweeps([order], sampling=sampling, steps=steps)[0]
 
     @torch.no_grad()
     def paint_sweeps(
@@ -118,11 +124,8 @@ class PigeonModel:
         *,
         sampling: Sampling,
         steps: int = DEFAULT_STEPS,
-        ablation: Ablation = FULL,
     ) -> list[PaintedSweep]:
         """Paint each order's sweep; all orders must have as many ratios.
-
-        `ablation` leaves parts of the model out, for all orders.
 
         Memory grows with the number of orders: they are written in one pass.
         """
@@ -130,7 +133,7 @@ class PigeonModel:
         return [
             PaintedSweep(self._paint(sweep, steps, row), sweep.history_keep)
             for sweep, row in zip(
-                self._write(orders, sampling, generators, ablation), generators, strict=True
+                self._write(orders, sampling, generators), generators, strict=True
             )
         ]
 
@@ -139,7 +142,7 @@ class PigeonModel:
         self, orders: Sequence[SweepOrder], *, sampling: Sampling
     ) -> list[WrittenSweep]:
         """Write each order's preference tokens, all in one pass; nothing is painted yet."""
-        return self._write(orders, sampling, _generators(orders), FULL)
+        return self._write(orders, sampling, _generators(orders))
 
     @torch.no_grad()
     def paint(
@@ -164,7 +167,6 @@ class PigeonModel:
         orders: Sequence[SweepOrder],
         sampling: Sampling,
         generators: Sequence[Sequence[torch.Generator]],
-        ablation: Ablation,
     ) -> list[WrittenSweep]:
         if not orders:
             return []
@@ -176,7 +178,7 @@ class PigeonModel:
             torch.tensor([list(order.ratios) for order in orders]),
             sampling,
             [generator for row in generators for generator in row],
-            ablation,
+            self._ablation,
         )
         return [
             self._written(order, visual_RT, keep_HT)

@@ -157,7 +157,10 @@ class Pigeon(nn.Module):
         num_ratios = reference_ratio_BR.shape[1]
         batch = self.config.inputs.shown(ablation.shown(batch))
         kind = ablation.mask or self.config.mask.kind
-        history_BHT, reference_XT = self._swept_masks(batch, reference_ratio_BR, generators, kind)
+        draws = kind == "random" or sampling.mask_noise
+        history_BHT, reference_XT = self._swept_masks(
+            batch, reference_ratio_BR, generators if draws else None, kind
+        )
         prompt = prompt_before_reference(self.backbone, batch, self.config.instruction, history_BHT)
         swept = replace(
             batch,
@@ -183,13 +186,13 @@ class Pigeon(nn.Module):
         self,
         batch: PromptBatch,
         ratio_BR: Tensor,
-        generators: Sequence[torch.Generator],
+        generators: Sequence[torch.Generator] | None,
         kind: MaskKind,
     ) -> tuple[Tensor, Tensor]:
         """Return history_BHT and the reference's keep_XT for the X = B·R images.
 
-        Relevance does not depend on the ratio and is computed once a user. Only random masks,
-        an ablation, draw: each user's from the generator of the user's first image.
+        Relevance does not depend on the ratio and is computed once a user, and so is the noise,
+        where generators are given: from that of the user's first image.
         """
         num_ratios = ratio_BR.shape[1]
         num_images, num_tokens = batch.history_BHT.shape[1:]
@@ -200,7 +203,7 @@ class Pigeon(nn.Module):
         )
         relevance_BL = self.mask_generator.relevance(rows)
         noise_BL = None
-        if kind == "random":
+        if generators is not None:
             shape = rows.type_BL.shape[1:]
             noise_BL = torch.stack([gumbel_noise(shape, g) for g in generators[::num_ratios]])
             noise_BL = noise_BL.to(relevance_BL.device)

@@ -16,6 +16,10 @@ class Sampling:
     Salimans 2022): a token's logit without the history, plus `guidance` times what the history
     adds to it. 1 writes by the history as it is and takes half the work of any other value. It
     suits models that have met requests without a history in training.
+
+    Masks keep the most relevant tokens, without a draw. With `mask_noise` Gumbel noise joins the
+    relevance, as in training: which tokens of a history are hidden then follows from the seed,
+    and from the first ratio of a sweep, by which it is drawn.
     """
 
     temperature: float = 0.5
@@ -23,6 +27,7 @@ class Sampling:
     top_p: float = 1.0  # only the likeliest ids that together reach this probability (nucleus)
     beams: int = 1  # images searched side by side for each one written
     guidance: float = 1.0  # how far the history leads
+    mask_noise: bool = False  # hide tokens by Gumbel top-k instead of top-k
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):

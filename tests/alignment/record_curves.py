@@ -1,5 +1,7 @@
 """Short loss curves of every stage, recorded so that a change of training shows itself.
 
+Of the pairs, which no loss makes, it is the margins between the scores of their images.
+
 Record them anew, when a change is meant, with: python -m tests.alignment.record_curves
 """
 
@@ -8,11 +10,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from pigeon_recsys.alignment.pairs import PAIRS_FILE
 from pigeon_recsys.alignment.recipe import (
     ImageRecipe,
     LanguageRecipe,
+    PairsRecipe,
     Recipe,
     Stage1Recipe,
+    Stage2Recipe,
     StageRecipe,
 )
 from pigeon_recsys.alignment.run_record import read_metrics
@@ -39,8 +46,11 @@ RECIPE = Recipe(
     refiner=tiny(4),
     backbone=tiny(2),
     stage1=Stage1Recipe(**tiny(2).model_dump()),
+    pairs=PairsRecipe(windows=4, validation_windows=2, batch_size=4, steps=0),
+    stage2=Stage2Recipe(**tiny(2).model_dump() | {"learning_rate": 2e-2}, sft_weight=0.1),
 )
-STAGES = ("embedder", "tokenizer", "refiner", "backbone", "stage1")  # in their order
+TRAINED = ("embedder", "tokenizer", "refiner", "backbone", "stage1", "stage2")
+STAGES = (*TRAINED[:-1], "pairs", "stage2")  # in their order
 REQUESTS = "backbone_of_requests"  # the language model once more, on documents of the other kind
 NAMES = (*STAGES, REQUESTS)
 
@@ -57,8 +67,14 @@ def train_curves(folder: Path) -> dict[str, list[float]]:
     requests = RECIPE.model_copy(update={"reference": "tokens"})
     run_stage("backbone", requests, dataset, folder / "requests")
     rows = read_metrics(folder / "run")
-    curves = {stage: [row["loss"] for row in rows if row["stage"] == stage] for stage in STAGES}
+    curves = {stage: [row["loss"] for row in rows if row["stage"] == stage] for stage in TRAINED}
+    curves["pairs"] = pair_margins(folder / "run" / PAIRS_FILE)
     return {**curves, REQUESTS: [row["loss"] for row in read_metrics(folder / "requests")]}
+
+
+def pair_margins(path: Path) -> list[float]:
+    """Return how far apart the scores of each pair's images are."""
+    return [round(margin, 8) for margin in pq.read_table(path)["margin"].to_pylist()]
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from pigeon_recsys.alignment.examples import ItemTokens
 from pigeon_recsys.alignment.loop import LoopSettings
 from pigeon_recsys.alignment.pairs import PairTable
-from pigeon_recsys.alignment.preference_loss import PairLogProbs, compare, image_log_prob
+from pigeon_recsys.alignment.preference_loss import (
+    PairLogProbs,
+    PreferenceLoss,
+    compare,
+    image_log_prob,
+)
+from pigeon_recsys.alignment.recipe import Stage2Recipe
 from pigeon_recsys.alignment.run_record import read_metrics
 from pigeon_recsys.alignment.stage2 import Policy, PreferenceSettings, pair_losses, train_stage2
 from pigeon_recsys.errors import SettingsError
@@ -93,6 +100,41 @@ def test_planted_preferences_are_learnt_and_all_else_stays_bit_for_bit(
         stage1 = before["backbone.language_model." + name.replace("reference", "default")]
         assert torch.equal(weight, stage1), name
         assert not weight.requires_grad, name
+
+
+@pytest.mark.parametrize(
+    ("keys", "first_loss"),
+    [
+        ({"loss": "sigmoid", "beta": 0.2}, np.log(2)),
+        ({"loss": "sigmoid", "label_smoothing": 0.2}, np.log(2)),
+        ({"loss": "ipo", "beta": 0.25}, 4.0),
+        ({"loss": "hinge"}, 1.0),
+    ],
+)
+def test_every_loss_of_a_recipe_teaches_the_planted_preferences(
+    keys: dict[str, Any], first_loss: float, pigeon: Pigeon, items: ItemTokens, tmp_path: Path
+) -> None:
+    """At a margin of zero IPO is (1/(2β))², hinge 1, and sigmoid ln 2 however smoothed."""
+    recipe = Stage2Recipe(steps=1, batch_size=1, learning_rate=1.0, **keys)
+    metrics = align(pigeon, items, tmp_path, recipe.preference())
+    losses = [row["loss"] for row in read_metrics(tmp_path)]
+    assert losses[0] == pytest.approx(first_loss, abs=1e-5)
+    assert losses[-1] < losses[0]
+    assert metrics["reward_accuracy"] == 1
+    margin = torch.tensor([metrics["reward_margin"] / recipe.beta])
+    # of a batch's mean margin the convex losses are at most its mean loss
+    assert recipe.preference().loss.of_margin(margin).item() <= metrics["loss"] + 1e-6
+
+
+def test_label_smoothing_learns_more_slowly(items: ItemTokens, tmp_path: Path) -> None:
+    """One pair in five is believed to be the wrong way round: the best margin is finite."""
+    margins = []
+    for smoothing in (0.0, 0.2):
+        loss = PreferenceLoss(beta=1.0, label_smoothing=smoothing)
+        run = tmp_path / str(smoothing)
+        metrics = align(tiny_pigeon(), items, run, PreferenceSettings(loss=loss))
+        margins.append(metrics["reward_margin"])
+    assert margins[1] < 0.8 * margins[0]
 
 
 @pytest.mark.parametrize("kind", ["trained", "random", "none"])

@@ -11,6 +11,8 @@ import torch
 
 from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_items
 from pigeon_recsys.alignment.recipe import (
+    RECIPES,
+    InputsRecipe,
     MaskRecipe,
     PairsRecipe,
     Recipe,
@@ -27,6 +29,7 @@ from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.split import user_split
 from pigeon_recsys.datasets.world import generate_world
 from pigeon_recsys.errors import ArtifactError, DatasetError, SettingsError
+from pigeon_recsys.model.ablation import Inputs
 from pigeon_recsys.model.checkpoint import load_pigeon, training_record
 from pigeon_recsys.model.inference import PigeonModel
 from pigeon_recsys.model.sampling import Sampling
@@ -165,9 +168,12 @@ def copied(run: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_shipped_recipes_are_valid() -> None:
-    for name in ("world", "quick-sticker", "quick-poster"):
-        assert load_recipe(name).tokenizer.steps > 0
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_is_valid_and_says_how_to_run_it(path: Path) -> None:
+    recipe = load_recipe(path.stem)
+    assert recipe.tokenizer.steps > 0
+    command = f"# pigeon-recsys train all --recipe {path.stem} --data DIR --out RUN\n"
+    assert command in path.read_text()
 
 
 def test_an_unknown_recipe_lists_those_that_exist() -> None:
@@ -199,6 +205,7 @@ def test_no_stage_reads_a_withheld_picture(world: DatasetFolder, tmp_path: Path)
             "content": "emotion",
             "reference": "tokens",
             "mask": MaskRecipe(kind="random", history_ratio=0.4),
+            "stage1": RECIPE.stage1.model_copy(update={"inputs": InputsRecipe(text=False)}),
             "pairs": PairsRecipe(
                 windows=4, validation_windows=2, batch_size=4, steps=0, references="same"
             ),
@@ -216,5 +223,6 @@ def test_no_stage_reads_a_withheld_picture(world: DatasetFolder, tmp_path: Path)
     config = load_pigeon(run).config
     assert (config.mask.kind, config.mask.history_ratio) == ("random", 0.4)
     assert config.personalize.reference_form == "tokens"
+    assert config.inputs == Inputs(text=False)
     with pytest.raises(DatasetError, match="is no PNG"):
         run_all(RECIPE, DatasetFolder.open(copy), tmp_path / "other")

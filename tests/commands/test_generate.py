@@ -86,6 +86,17 @@ def test_images_come_from_successive_seeds_and_come_again(
     np.testing.assert_array_equal(second, alone)
 
 
+def test_noise_in_the_masks_gives_another_picture(world: DatasetFolder, tmp_path: Path) -> None:
+    plain, noisy = (arguments(world, tmp_path / name, ratio="0.5") for name in ("plain", "noisy"))
+    assert main(plain) == 0
+    assert main([*noisy, "--mask-noise"]) == 0
+    drawn = []
+    for name in ("plain", "noisy"):
+        record = json.loads((tmp_path / name / "generation.json").read_text())
+        drawn.append(record["images"][0]["provenance"]["content_hash"])
+    assert drawn[0] != drawn[1]
+
+
 def test_a_text_alone_and_beams_will_do(world: DatasetFolder, tmp_path: Path) -> None:
     changed = {"reference": None, "text": "a happy sticker", "ratio": "0.5", "beams": "2"}
     assert main(arguments(world, tmp_path / "made", **changed)) == 0

@@ -51,3 +51,34 @@ def test_an_unknown_recipe_is_bad_usage(
     arguments = ["--data", str(world), "--out", str(tmp_path), "--recipe", "wrold"]
     assert main(["train", "all", *arguments]) == 2
     assert "there is no recipe 'wrold'" in capsys.readouterr().err
+
+
+def test_a_measure_that_the_data_cannot_give_is_left_out(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing in this recipe tells which items show the same, so no manner can be judged."""
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    arguments = ["--data", str(world), "--out", str(tmp_path / "run")]
+    assert main(["train", "embedder", *arguments, "--recipe", str(tmp_path / "tiny.yaml")]) == 0
+    printed = capsys.readouterr().out
+    assert "caption_recall_at_10" in printed
+    assert "manner_accuracy" not in printed
+    report = json.loads((tmp_path / "run" / "embedder.json").read_text())
+    assert report["validation"]["manner_accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("image: {height: 50}", "image.height: Input should be a multiple of 12 (got 50)"),
+        ("language: {dim: 50}", "language: Value error, dim must be a multiple of 8 with 4 heads"),
+        ("seed: -1", "seed: Input should be greater than or equal to 0 (got -1)"),
+    ],
+)
+def test_a_recipe_out_of_range_is_bad_usage(
+    line: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(f"{RECIPE}{line}\n")
+    arguments = ["--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main(["train", "tokenizer", *arguments, "--recipe", str(tmp_path / "tiny.yaml")]) == 2
+    assert fault in capsys.readouterr().err

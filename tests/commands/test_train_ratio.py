@@ -46,3 +46,9 @@ def test_the_predictor_never_reads_what_its_run_withheld(tmp_path: Path) -> None
     (weights / "pigeon.json").write_text(json.dumps(card))
     told = ["--weights", str(weights), "--out", str(tmp_path / "seen")]
     assert main([*arguments, *told]) == 0
+
+
+def test_a_negative_seed_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", str(tmp_path), "--out", str(tmp_path), "--seed", "-1"]
+    assert main(["train", "ratio", *arguments]) == 2
+    assert "--seed must be from 0 to 4294967295, got -1. Use 0." in capsys.readouterr().err

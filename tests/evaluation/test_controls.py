@@ -15,6 +15,8 @@ from pigeon_recsys.evaluation.controls import (
     swapped_tasks,
     tasks_with_shuffled_references,
     tasks_without_history,
+    tasks_without_reference_image,
+    tasks_without_text,
 )
 from pigeon_recsys.evaluation.methods import Case, Generated, Method
 from pigeon_recsys.records import GenerationTask, HistoryImage, Reference, ScoredItem
@@ -71,6 +73,20 @@ def test_no_history_leaves_the_reference_and_the_seed(cases):
     changed = tasks_without_history(cases)[0]
     assert (changed.history, changed.history_hash) == ((), "")
     assert (changed.reference, changed.seed) == (cases[0].task.reference, 1)
+
+
+def test_without_a_reference_picture_the_words_ask_and_all_else_stays(cases):
+    changed = tasks_without_reference_image(cases)[0]
+    assert changed.reference_pixels is None
+    own = cases[0].task
+    assert replace(changed, reference_pixels=own.reference_pixels) == own
+
+
+def test_without_text_the_picture_asks_and_a_request_of_words_alone_stays(cases):
+    asked = replace(cases[0].task, reference=Reference("east", "a star"))
+    words = replace(cases[0].task, reference=Reference(None, "a star"), reference_pixels=None)
+    changed = tasks_without_text([Case(asked, asked), Case(words, words)])
+    assert changed == [cases[0].task, words]
 
 
 def test_a_swapped_task_is_the_cases_own_one(cases):

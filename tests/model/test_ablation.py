@@ -98,6 +98,25 @@ def test_a_random_mask_keeps_other_tokens_but_as_many(pigeon: Pigeon, prompts: P
     assert not torch.equal(trained, random)
 
 
+def test_masks_at_inference_are_drawn_only_where_noise_is_asked_for(
+    pigeon: Pigeon, prompts: PromptBatch
+) -> None:
+    def keep(seed: int, *, noise: bool) -> torch.Tensor:
+        generators = [torch.Generator().manual_seed(seed + place) for place in range(2)]
+        sampling = Sampling(1.0, mask_noise=noise)
+        return (
+            pigeon.eval().write(first_row(prompts), RATIOS, sampling, generators).history_keep_BHT
+        )
+
+    plain, other_seed = keep(0, noise=False), keep(5, noise=False)
+    assert torch.equal(plain, other_seed)
+    noisy = keep(0, noise=True)
+    assert torch.equal(noisy, keep(0, noise=True))
+    assert not torch.equal(noisy, keep(5, noise=True))
+    assert not torch.equal(noisy, plain)
+    assert noisy.sum() == plain.sum()
+
+
 def test_without_a_mask_all_history_is_kept_and_the_ratio_has_no_effect(
     pigeon: Pigeon, prompts: PromptBatch
 ) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pigeon_recsys.model.ablation import Ablation
 from pigeon_recsys.model.inference import PigeonModel, SweepOrder
 from pigeon_recsys.model.pigeon import Pigeon
 from pigeon_recsys.model.sampling import Sampling
@@ -130,3 +131,15 @@ def test_threads_that_paint_in_different_numbers_of_steps_do_not_meddle(
         made = pool.map(lambda steps: model.paint(written, seed=1, steps=steps), wanted)
         for steps, pictures in zip(wanted, made, strict=True):
             np.testing.assert_array_equal(np.stack(pictures), np.stack(alone[steps]))
+
+
+def test_a_model_without_a_part_is_another_version_of_the_same_weights(model: PigeonModel) -> None:
+    """It writes as for an order that lacks the part; the model itself stays whole."""
+    without = model.ablated(Ablation(history=False, mask="none"))
+    assert (model.version, without.version) == ("v1", "v1-history=False-mask=none")
+    (found,) = without.write_tokens([ORDERS[0]], sampling=SAMPLING)
+    bare = [replace(ORDERS[0], history=[])]
+    (expected,) = model.ablated(Ablation(mask="none")).write_tokens(bare, sampling=SAMPLING)
+    np.testing.assert_array_equal(found.visual_RT, expected.visual_RT)
+    (whole,) = model.write_tokens([ORDERS[0]], sampling=SAMPLING)
+    assert not np.array_equal(found.visual_RT, whole.visual_RT)

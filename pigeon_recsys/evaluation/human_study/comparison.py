@@ -29,6 +29,7 @@ from pigeon_recsys.files import atomic_folder
 from pigeon_recsys.records import Pixels
 
 COMPARISON_FILE = "comparison.json"
+PICTURES_FOLDER = "pictures"  # where an evaluation leaves its comparison
 FORMAT = "pigeon-comparison"
 VERSION = 1
 
@@ -82,6 +83,13 @@ class Comparison(BaseModel):
         return self.pixels(self.pictures[method][task_id])
 
 
+def comparison_folder(run: Path) -> Path:
+    """Return the folder with the comparison: this one, or that inside what an evaluation wrote."""
+    inside = run / PICTURES_FOLDER
+    is_inside = not (run / COMPARISON_FILE).exists() and (inside / COMPARISON_FILE).exists()
+    return inside if is_inside else run
+
+
 def read_comparison(folder: Path) -> Comparison:
     """Return the comparison in `folder`; raise one `DatasetError` with every fault in it."""
     faults = FaultList()
@@ -107,7 +115,7 @@ def _parse(folder: Path, faults: FaultList) -> Comparison | None:
         content = {**content, "folder": folder.resolve()}
         return Comparison.model_validate(content)
     except OSError as exc:
-        text = f"cannot be read: {exc.strerror}. Name a folder that a comparison was written to."
+        text = f"cannot be read: {exc.strerror}. Name a folder that `evaluate --out` has written."
         faults.add("unreadable", COMPARISON_FILE, text)
     except ValidationError as exc:
         for error in exc.errors():

@@ -4,7 +4,7 @@ import pytest
 
 from pigeon_recsys.errors import ArtifactError
 from pigeon_recsys.evaluation.baselines.roster import BASELINE_KEYS, BaselineSource, load_baselines
-from pigeon_recsys.evaluation.method_roster import CONTROL_KEYS, METHOD_KEYS
+from pigeon_recsys.evaluation.method_roster import ABLATION_KEYS, CONTROL_KEYS, METHOD_KEYS
 from pigeon_recsys.evaluation.methods import Method
 from pigeon_recsys.testing.fakes import FakeCatalog, FakeEmbedder
 from tests.alignment.tiny_pigeon import save_tiny_run, tiny_pigeon
@@ -38,5 +38,5 @@ def test_a_run_without_its_stage_1_says_so(weights):
 
 
 def test_controls_and_baselines_are_all_methods_and_share_no_name():
-    assert (*CONTROL_KEYS, *BASELINE_KEYS) == METHOD_KEYS
+    assert (*CONTROL_KEYS, *ABLATION_KEYS, *BASELINE_KEYS) == METHOD_KEYS
     assert len(set(METHOD_KEYS)) == len(METHOD_KEYS)

@@ -121,7 +121,7 @@ def test_a_broken_file_is_one_clear_fault(folder: Path, content: str, fault: str
 
 
 def test_a_folder_without_the_file_says_what_to_name(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="Name a folder that a comparison was written to"):
+    with pytest.raises(DatasetError, match="Name a folder that `evaluate --out` has written"):
         read_comparison(tmp_path)
 
 
