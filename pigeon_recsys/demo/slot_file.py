@@ -10,6 +10,7 @@ from pigeon_recsys.files import write_text_atomic
 SLOT_FILE = "slot.yaml"
 FEATURE_REPO, IMAGES = "feature_repo", "images"
 KEPT_SLATES = 200  # for the viewer
+DEADLINE_MS = 60_000  # the demo shows pictures made in full, on whatever processor there is
 
 
 def write_slot_file(out: Path, data: Path, weights: Path | None) -> Path:
@@ -21,6 +22,7 @@ def write_slot_file(out: Path, data: Path, weights: Path | None) -> Path:
         "items": {"path": FEATURE_REPO},
         "images": {"url": IMAGES},
         "generator": {"weights": "shipped" if weights is None else _from(out, weights)},
+        "slot": {"deadline_ms": DEADLINE_MS},
         "blend": {"allowed_positions": list(range(1, 10))},
         "recent_slates": KEPT_SLATES,
     }
