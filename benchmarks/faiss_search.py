@@ -61,13 +61,7 @@ class Cost:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=int, default=ITEMS)
-    parser.add_argument("--queries", type=int, default=QUERIES)
-    parser.add_argument("--clouds", nargs="+", choices=CLOUDS, default=list(CLOUDS))
-    parser.add_argument("--threads", type=int, default=1, help="of building; a search has one")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
+    args = parse_arguments(argv)
     check_writable(args.out)
     import faiss
 
@@ -96,6 +90,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "seed": [0, 1, 2],
     }
     write_result(args.out, "How exact and how fast is a search?", settings, figures)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=ITEMS)
+    parser.add_argument("--queries", type=int, default=QUERIES)
+    parser.add_argument("--clouds", nargs="+", choices=CLOUDS, default=list(CLOUDS))
+    parser.add_argument("--threads", type=int, default=1, help="of building; a search has one")
+    parser.add_argument("--out", type=Path, required=True)
+    return parser.parse_args(argv)
 
 
 def unit(rows_ND: Vectors) -> Vectors:

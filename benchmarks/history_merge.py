@@ -32,10 +32,7 @@ START_MS = 1_767_225_600_000
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--logs", type=int, nargs="+", default=LOGS, help="events of each log")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
+    args = parse_arguments(argv)
     check_writable(args.out)
     logs = [merge_time(length, DEFAULT_CAPACITY, 1) for length in args.logs]
     figures = {
@@ -54,6 +51,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(", ".join(f"{name} {value:,.4g}" for name, value in row.items()))
     settings = {"capacity": DEFAULT_CAPACITY, "timed": TIMED, "threads": 1}
     write_result(args.out, "What does it cost to merge events?", settings, figures)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--logs", type=int, nargs="+", default=LOGS, help="events of each log")
+    parser.add_argument("--out", type=Path, required=True)
+    return parser.parse_args(argv)
 
 
 def make_log(length: int) -> list[Interacted]:

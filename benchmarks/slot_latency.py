@@ -1,7 +1,7 @@
 """How long does the slot take to fill a slate, and what of it is the slot's own?
 
     make demo
-    python -m benchmarks.slot_latency --demo out/demo --out out/bench/slot_latency.json
+    python -m benchmarks.slot_latency --out out/bench/slot_latency.json
 
 Opens the slot that the demo left, with its users' pictures in the store, as a request path has it:
 stored pictures only, a deadline, the decision log on. Ways that answer the same request take turns:
@@ -45,6 +45,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._record import write_result
+from pigeon_recsys.demo.slot_file import SLOT_FILE
 from pigeon_recsys.files import check_writable
 from pigeon_recsys.generation.ladder import LadderSettings, Rung
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
@@ -56,6 +57,7 @@ from pigeon_recsys.settings_file import read_slot_file
 from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.wiring import connector, slot_parts
 
+DEMO = Path("out/demo")  # where `make demo` leaves it
 WARM_UP = 0.1  # share of the rounds that is not counted
 WAYS = ("fill", "retrieved", "ranking")
 PARTS = ("feast", "pictures", "search", "rank")
@@ -81,17 +83,20 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--demo", type=Path, required=True, help="the folder that `demo` left")
+    parser.add_argument("--demo", type=Path, default=DEMO, help="the folder that `demo` left")
     parser.add_argument("--candidates", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=600)
     parser.add_argument("--index-items", type=int, default=0, help="fill the index up to so many")
     parser.add_argument("--deadline-ms", type=float, default=100.0)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not (args.demo / SLOT_FILE).is_file():
+        parser.error(f"--demo: {args.demo} holds no {SLOT_FILE}. Run `make demo` to make {DEMO}.")
+    return args
 
 
 def open_slot(args: argparse.Namespace, folder: Path) -> Slot:
     """Return the demo's slot as a request path has it."""
-    file = read_slot_file(args.demo / "slot.yaml")
+    file = read_slot_file(args.demo / SLOT_FILE)
     log = BackgroundSlateLog(connector("slate_logs", "parquet")(folder / "log"))
     parts = replace(slot_parts(file), generator=None, log=log, recent=None)
     parts = replace(parts, index=filled_up(parts.index, args.index_items))
@@ -200,7 +205,7 @@ def users_with_pictures(demo: Path, slot: Slot) -> list[str]:
     """Return the users of the demo for whom the store has pictures."""
     from pigeon_recsys.datasets.folder import DatasetFolder
 
-    catalog = DatasetFolder.open(read_slot_file(demo / "slot.yaml").place("data"))
+    catalog = DatasetFolder.open(read_slot_file(demo / SLOT_FILE).place("data"))
     stored = slot.parts.stored
     assert stored is not None
     return [user for user in catalog.user_ids if stored.of_user(user, 1)]
@@ -210,7 +215,7 @@ def catalog_ids(args: argparse.Namespace) -> tuple[str, ...]:
     """Return the ids of the demo's catalog."""
     from pigeon_recsys.datasets.folder import DatasetFolder
 
-    file = read_slot_file(args.demo / "slot.yaml")
+    file = read_slot_file(args.demo / SLOT_FILE)
     return DatasetFolder.open(file.place(file.parts.catalog)).item_ids
 
 

@@ -25,7 +25,7 @@ class Deadline:
 
     def left_s(self, reserve_ms: float = 0.0) -> float | None:
         """Return the seconds left, less a reserve, as waits take them: None without a limit."""
-        if math.isinf(self.ends_s):
+        if self.ends_s == math.inf:
             return None
         left_s = self.ends_s - self.clock() - reserve_ms / 1000
         return min(LONGEST_WAIT_S, max(0.0, left_s))

@@ -5,7 +5,7 @@ What the file leaves out, the service does without, and says so to whoever asks 
 
 from typing import TYPE_CHECKING
 
-from pigeon_recsys.service.erasure import Erasure, ErasureLog
+from pigeon_recsys.service.erasure import Erasure, ErasureLog, ShrinkingIndex
 from pigeon_recsys.service.feedback import Feedback
 from pigeon_recsys.service.generation_making import PoolMaking, WorkerMaking
 from pigeon_recsys.service.generations import Generations, Making, Tickets
@@ -92,6 +92,7 @@ def _erasure(
         items,
         images,
         parts.histories,  # type: ignore[arg-type]  # the stores that can be opened take states
+        index=parts.index if isinstance(parts.index, ShrinkingIndex) else None,
         others={"offline": offline},
         log=None if writer is None else ErasureLog(writer),
     )

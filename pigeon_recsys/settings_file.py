@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 SHIPPED = "shipped"
 MAX_BYTES = 1 << 20  # of a file
+DEADLINE_MS = 1_000.0  # a feed waits no longer, and a store that hangs must not keep it for ever
 
 
 class _Strict(BaseModel):
@@ -107,9 +108,9 @@ class PolicyFile(_Strict):
 
 
 class SlotPart(_Strict):
-    """See `SlotSettings`."""
+    """See `SlotSettings`; only a file that says null has no deadline."""
 
-    deadline_ms: float | None = None
+    deadline_ms: float | None = DEADLINE_MS
     threads: int = SlotSettings.threads
     history_limit: int = SlotSettings.history_limit
     num_candidates: int = SlotSettings.num_candidates

@@ -1,13 +1,25 @@
 """The settings file of a slot: what it may say, and that every fault is told at once."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.errors import HistoryStoreError, SettingsError
 from pigeon_recsys.generation.ladder import Rung
-from pigeon_recsys.settings_file import SlotFile, read_slot_file
+from pigeon_recsys.generation_slot import GenerationSlot
+from pigeon_recsys.records import History, ScoredItem, SlotRequest
+from pigeon_recsys.settings_file import DEADLINE_MS, SlotFile, read_slot_file
+from pigeon_recsys.slot.parts import SlotParts
 from pigeon_recsys.slot.settings import SlotSettings
+from pigeon_recsys.testing.fakes import (
+    FakeCatalog,
+    FakeEmbedder,
+    FakeHistoryStore,
+    FakeIndex,
+    FakeRanker,
+)
 
 LEAST = """
 catalog: data
@@ -50,7 +62,7 @@ def read(folder: Path, text: str) -> SlotFile:
 
 def test_the_least_file_has_the_defaults(tmp_path: Path) -> None:
     file = read(tmp_path, LEAST)
-    assert file.slot == SlotSettings()
+    assert file.slot == SlotSettings(deadline_ms=1_000)
     assert file.place(file.parts.catalog) == tmp_path / "data"
     assert (file.parts.items, file.parts.generator, file.parts.log) == (None, None, None)
 
@@ -70,6 +82,40 @@ def test_every_key_finds_its_setting(tmp_path: Path) -> None:
     assert slot.blending.for_surface("home").order == "as_given"
     assert file.url("memory://pictures") == "memory://pictures"
     assert file.url("pictures") == str(tmp_path / "pictures")
+
+
+@pytest.mark.parametrize("value", ["null", "~"])
+def test_no_deadline_must_be_said(tmp_path: Path, value: str) -> None:
+    assert read(tmp_path, LEAST + f"slot: {{deadline_ms: {value}}}\n").slot.deadline_ms is None
+    assert read(tmp_path, LEAST + "slot: {threads: 8}\n").slot.deadline_ms == DEADLINE_MS
+
+
+def test_a_slot_of_the_least_file_outlives_a_store_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a deadline it waited as long as the store did."""
+    released = threading.Event()
+
+    class Hanging(FakeHistoryStore):
+        def recent(self, user_id: str, limit: int) -> History:
+            released.wait(30)
+            raise HistoryStoreError("it took far too long")
+
+    catalog, embedder = FakeCatalog(3), FakeEmbedder()
+    vectors = embedder.embed([catalog.pixels(item_id) for item_id in catalog.item_ids])
+    index = FakeIndex(catalog.item_ids, vectors)
+    parts = SlotParts(Hanging([]), catalog, embedder, index, ranker=FakeRanker())
+    monkeypatch.setattr("pigeon_recsys.wiring.slot_parts", lambda file: parts)
+    (tmp_path / "slot.yaml").write_text(LEAST)
+    own = (ScoredItem("item-02", 2.0), ScoredItem("item-01", 1.0))
+    started_s = time.monotonic()
+    with GenerationSlot.from_settings(tmp_path / "slot.yaml") as slot:
+        slate = slot.fill(SlotRequest("r1", "ada", candidates=own))
+        took_s = time.monotonic() - started_s
+        released.set()
+    assert slate.reason == "the deadline passed: history took too long"
+    assert [place.item_id for place in slate.placements] == ["item-02", "item-01"]
+    assert took_s < 10
 
 
 def test_blending_may_rank_by_score(tmp_path: Path) -> None:

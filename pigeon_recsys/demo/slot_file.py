@@ -11,6 +11,7 @@ SLOT_FILE = "slot.yaml"
 FEATURE_REPO, IMAGES = "feature_repo", "images"
 DECISIONS = "decision_log"
 KEPT_SLATES = 200  # for the viewer
+DEADLINE_MS = 60_000  # the demo shows pictures made in full, on whatever processor there is
 
 
 def write_slot_file(out: Path, data: Path, weights: Path | None) -> Path:
@@ -22,6 +23,7 @@ def write_slot_file(out: Path, data: Path, weights: Path | None) -> Path:
         "items": {"path": FEATURE_REPO},
         "images": {"url": IMAGES},
         "generator": {"weights": "shipped" if weights is None else _from(out, weights)},
+        "slot": {"deadline_ms": DEADLINE_MS},
         "blend": {"allowed_positions": list(range(1, 10))},
         "log": {"to": "parquet", "at": DECISIONS},
         "recent_slates": KEPT_SLATES,

@@ -1,9 +1,9 @@
-"""The catalog and the generated items in one, so that a published image is an item like any other.
+"""The catalog and the generated items in one, so that a published image is looked up like any item.
 
 In:  a catalog, the stores of generated items and of their pictures.
 Out: an `ItemCatalog` that knows both. A generated item is about what its reference is about.
 
-It can be retrieved, ranked, shown, liked and found in histories from then on.
+It can be ranked, shown to its user, liked and found in histories from then on.
 """
 
 from collections.abc import Mapping

@@ -30,3 +30,8 @@ def picture_name(content_hash: str) -> str:
 def result_name(job_key: str) -> str:
     """Return the name of what a job has made."""
     return f"results/{job_key[:2]}/{job_key}.json"
+
+
+def ticket_name(job_key: str) -> str:
+    """Return the name of what is known of a job that was asked for and has made nothing yet."""
+    return f"tickets/{job_key[:2]}/{job_key}.json"

@@ -4,7 +4,8 @@ In:  a user's history, the caller's candidates or generated items, the moment.
 Out: what the blend takes: candidates in columns, offers.
 
 A candidate that the index or the catalog does not know has no probability and no vector; it
-stays where the caller put it.
+stays where the caller put it. Items of the catalog are looked up once and kept. Generated ones,
+which a reference may name, are looked up each time: they are users', who may be erased.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from pigeon_recsys.ports import ItemCatalog, ItemIndex, Ranker
 from pigeon_recsys.ranking.blend_input import Candidates, Offer
 from pigeon_recsys.ranking.calibration import Calibration
 from pigeon_recsys.records import (
+    GENERATED_PREFIX,
     GeneratedItem,
     History,
     ItemKind,
@@ -114,10 +116,11 @@ class Scorer:
             return rows
         for number in [number for number, row in enumerate(rows) if row is None]:
             item_id = item_ids[number]
-            if (row := self._catalog_row(item_id)) is not None:
+            rows[number] = row = self._catalog_row(item_id)
+            if row is not None and not item_id.startswith(GENERATED_PREFIX):
                 if len(self._rows) >= KEPT_ITEMS:
                     self._rows.clear()
-                self._rows[item_id] = rows[number] = row
+                self._rows[item_id] = row
         return rows
 
     def _catalog_row(self, item_id: str) -> RankItem | None:

@@ -2,18 +2,22 @@
 
 In:  the user's likes, oldest first, or the vector of what was asked for.
 Out: scored catalog items the user has not liked yet; popular ones for a user without likes.
+
+An index may also hold generated items, each made for one user, and items that left the catalog.
+Neither is anybody's candidate.
 """
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.errors import SettingsError, UnknownItem
 from pigeon_recsys.ports import ItemCatalog, ItemIndex
-from pigeon_recsys.records import ScoredItem, Vectors
+from pigeon_recsys.records import GENERATED_PREFIX, ScoredItem, Vectors
 from pigeon_recsys.retrieval.history_selection import indexed_likes
 
 RECENT_LIKES = 20  # newest likes that make the query: enough to outvote a stray one
+WIDER = 4  # times as many are asked for where too few are left: a handful of searches at worst
 
 
 def retrieve_candidates(
@@ -24,7 +28,9 @@ def retrieve_candidates(
     exclude: Collection[str] = (),
     asked: Vectors | None = None,
 ) -> list[ScoredItem]:
-    """Return at most `num_candidates` items, best first, none of them liked or excluded.
+    """Return at most `num_candidates` catalog items, best first, none liked or excluded.
+
+    Fewer only where the catalog, or what the index finds of it, has no more.
 
     Scores are similarities to `asked`, the vector (D,) of a reference, where there is one, else
     to the mean of the newest likes. Without both, they are the catalog's popularity.
@@ -34,8 +40,24 @@ def retrieve_candidates(
     unwanted = {*liked, *exclude}
     query = taste_query(index, liked) if asked is None else asked
     wide = num_candidates + len(unwanted)  # so that enough are left after the unwanted ones
-    found = catalog.popular(wide) if query is None else index.search(query, wide)
-    return [item for item in found if item.item_id not in unwanted][:num_candidates]
+    while True:
+        found = catalog.popular(wide) if query is None else index.search(query, wide)
+        left = [item for item in found if item.item_id not in unwanted]
+        left = [item for item in left if _is_of_catalog(catalog, item.item_id)]
+        if len(left) >= num_candidates or len(found) < wide:
+            return left[:num_candidates]
+        wide *= WIDER
+
+
+def _is_of_catalog(catalog: ItemCatalog, item_id: str) -> bool:
+    """Say whether an item is the catalog's own; a catalog may know generated ones as well."""
+    if item_id.startswith(GENERATED_PREFIX):
+        return False
+    try:
+        catalog.item(item_id)
+    except UnknownItem:
+        return False
+    return True
 
 
 def taste_query(index: ItemIndex, liked: Sequence[str]) -> Vectors | None:

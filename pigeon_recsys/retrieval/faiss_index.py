@@ -8,6 +8,7 @@ and give them up, as graphs do not, and hold vectors as they are. What that cost
 measured in `benchmarks/faiss_search.py`. A search restricted by `within` compares with those items
 and visits nothing else: it is exact, and as fast in a large catalog as in a small one. Item ids
 are strings and FAISS's are integers; an item keeps its integer when its vector is replaced.
+Threads may share an index: searches run side by side, and wait while it changes.
 """
 
 import json
@@ -38,6 +39,7 @@ from pigeon_recsys.retrieval.index_manifest import (
     read_manifest,
     rebuild_command,
 )
+from pigeon_recsys.retrieval.read_write_lock import ReadWriteLock
 
 IVF_FROM = 200_000  # items; below, an exhaustive search takes some 10 ms on one core
 LISTS_PER_SQRT = 4.0  # inverted lists per square root of the item count
@@ -72,6 +74,7 @@ class FaissIndex:
         self._index = index
         self._item_ids = list(item_ids)  # at each FAISS id
         self._faiss_ids = {item_id: number for number, item_id in enumerate(self._item_ids)}
+        self._lock = ReadWriteLock()
         self.settings = settings  # may be changed; what is visited is decided search by search
         self.source = source
 
@@ -119,25 +122,30 @@ class FaissIndex:
         """Add items; the vector of an item that is indexed already is replaced."""
         faiss = _faiss()
         checked = checked_vectors(item_ids, vectors, dim=self.dim)
-        replaced = self._known_ids(item_ids)
-        if len(replaced):
-            self._index.remove_ids(faiss.IDSelectorArray(replaced))
-        for item_id in item_ids:
-            if item_id not in self._faiss_ids:
-                self._faiss_ids[item_id] = len(self._item_ids)
-                self._item_ids.append(item_id)
-        self._index.add_with_ids(checked, self._known_ids(item_ids))
+        with self._lock.writing():
+            replaced = self._known_ids(item_ids)
+            if len(replaced):
+                self._index.remove_ids(faiss.IDSelectorArray(replaced))
+            for item_id in item_ids:
+                if item_id not in self._faiss_ids:
+                    self._faiss_ids[item_id] = len(self._item_ids)
+                    self._item_ids.append(item_id)
+            self._index.add_with_ids(checked, self._known_ids(item_ids))
 
     def remove(self, item_ids: Iterable[str]) -> int:
         """Take items out and return how many there were; ids that are not indexed are ignored.
 
         The last items take over the FAISS ids that become free, so that these stay without gaps.
         """
+        with self._lock.writing():
+            return self._remove(item_ids)
+
+    def _remove(self, item_ids: Iterable[str]) -> int:
         gone = [item_id for item_id in dict.fromkeys(item_ids) if item_id in self._faiss_ids]
         num_left = len(self) - len(gone)
         free = [number for number in self._known_ids(gone) if number < num_left]
         moved = [item_id for item_id in self._item_ids[num_left:] if item_id not in set(gone)]
-        vectors = self.vectors(moved)
+        vectors = self._vectors(moved)
         leaving = self._known_ids([*gone, *moved])
         if len(leaving):
             self._index.remove_ids(_faiss().IDSelectorArray(leaving))
@@ -162,17 +170,23 @@ class FaissIndex:
             raise SettingsError(f"k must be at least 1, got {k}")
         query_1D = checked_query(query, self.dim)
         if within is not None:
-            return self._search_within(query_1D, k, within)
-        if not len(self):
-            return []
-        with _one_thread():
-            scores, numbers = self._index.search(
-                query_1D, min(k, len(self)), params=self._visited()
-            )
-        return self._found(scores[0], numbers[0])
+            with self._lock.reading():
+                return self._search_within(query_1D, k, within)
+        with self._lock.reading():
+            if not len(self):
+                return []
+            with _one_thread():
+                scores, numbers = self._index.search(
+                    query_1D, min(k, len(self)), params=self._visited()
+                )
+            return self._found(scores[0], numbers[0])
 
     def vectors(self, item_ids: Sequence[str]) -> Vectors:
         """Return the stored vectors (len(item_ids), D). Raises `UnknownItem`."""
+        with self._lock.reading():
+            return self._vectors(item_ids)
+
+    def _vectors(self, item_ids: Sequence[str]) -> Vectors:
         for item_id in item_ids:
             if item_id not in self._faiss_ids:
                 raise UnknownItem(item_id, where="the index", num_known=len(self))
@@ -185,7 +199,7 @@ class FaissIndex:
     def save(self, folder: Path) -> IndexManifest:
         """Write the index to `folder`, whole or not at all; an index there is replaced."""
         faiss = _faiss()
-        with atomic_folder(folder, may_replace=is_index_folder) as temporary:
+        with self._lock.reading(), atomic_folder(folder, may_replace=is_index_folder) as temporary:
             faiss.write_index(self._index, str(temporary / INDEX_FILE))
             (temporary / IDS_FILE).write_text(json.dumps(self._item_ids))
             manifest = IndexManifest(

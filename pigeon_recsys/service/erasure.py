@@ -6,8 +6,8 @@ Out: how much was erased in each place, and what went wrong where.
     items       nothing is shown or put from here on; what is left of them elsewhere is known
     history     empty from here on, whatever arrives late
     others      caches and whatever else was named
-    images      pictures, and results under their jobs' keys
-    index       vectors in memory; on disk by whoever follows the topic of items
+    images      pictures, and results and tickets under their jobs' keys
+    index       vectors in memory, of all workers of a service; on disk by whoever follows the topic
     log         an erasure for ingest and the generate workers, removals for followers
     items       what was left elsewhere is forgotten, once all of the above has worked
 
@@ -19,10 +19,10 @@ has done in between as well.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pigeon_recsys.errors import PigeonError
-from pigeon_recsys.generation.image_names import picture_name, result_name
+from pigeon_recsys.generation.image_names import picture_name, result_name, ticket_name
 from pigeon_recsys.hashed_ids import hashed, without_user
 from pigeon_recsys.history.events import Erased, HistoryEvent
 from pigeon_recsys.history.state import HistoryState
@@ -47,6 +47,7 @@ class Forgets(Protocol):
         """Forget a user and return how many entries there were."""
 
 
+@runtime_checkable
 class ShrinkingIndex(Protocol):
     """An index in memory that gives items up."""
 
@@ -141,11 +142,15 @@ class Erasure:
         return self.histories.join([known.merged([Erased(user_id, at_ms)])]).num_changed
 
     def _delete_files(self, left: Sequence[ErasedItem]) -> int:
-        """Delete pictures and results; a picture is named by its pixels, as its item is."""
+        """Delete pictures, results and tickets; pixels name a picture, as they do its item."""
         names = [
             name
             for each in left
-            for name in (result_name(each.job_key), picture_name(each.content_hash))
+            for name in (
+                result_name(each.job_key),
+                ticket_name(each.job_key),
+                picture_name(each.content_hash),
+            )
         ]
         return sum(self.images.delete(name) for name in names)
 

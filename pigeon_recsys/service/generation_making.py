@@ -73,13 +73,14 @@ class PoolMaking:
         """Say whether a job is being made now."""
         return key in self._running
 
-    def forget(self, user_id: str) -> None:
-        """Drop a user's jobs; what is made of one that runs is stored, and not told."""
+    def forget(self, user_id: str) -> Sequence[str]:
+        """Drop a user's jobs and return their keys; what becomes of one that runs is not told."""
         with self._lock:
-            self._in_hand = {
-                key: job for key, job in self._in_hand.items() if job.user_id != user_id
-            }
+            dropped = [key for key, job in self._in_hand.items() if job.user_id == user_id]
+            for key in dropped:
+                del self._in_hand[key]
             self._pool.keep_only(self._in_hand.keys())
+        return dropped
 
     def close(self) -> None:
         """Start no more, and stop what is being made; tickets that wait are lost."""
@@ -98,9 +99,9 @@ class PoolMaking:
         Under the lock, so that a job that is seen to have failed can be started again.
         """
         for ended in self._pool.ended():
-            if isinstance(ended.outcome, Failed):
+            was_in_hand = self._in_hand.pop(ended.job.key, None) is not None
+            if was_in_hand and isinstance(ended.outcome, Failed):
                 self._note(ended.job, ended.outcome.error)
-            self._in_hand.pop(ended.job.key, None)
 
     def _note(self, job: GenerationJob, error: Exception) -> None:
         try:
@@ -130,8 +131,9 @@ class WorkerMaking:
         """False: only workers know."""
         return False
 
-    def forget(self, user_id: str) -> None:
-        """Nothing waits here: workers learn of an erasure from the user's history."""
+    def forget(self, user_id: str) -> Sequence[str]:
+        """Return nothing: what waits is with the workers, who learn of it from the history."""
+        return ()
 
     def close(self) -> None:
         """Let go of the writer."""

@@ -10,19 +10,21 @@ process finds it, after a restart too:
     results/…/KEY.json    the job's result, written by whoever made the picture
     tickets/…/KEY.json    that it was asked for, and when; or why it failed
 
-A ticket names no user. One that nobody finishes in `lost_after_s` has failed: ask again.
+A ticket names no user. One that nobody finishes in `lost_after_s` has failed: ask again. An
+erasure deletes the tickets of the user's pictures, and of what its process has in hand; any other
+is deleted when it is asked for after `KEPT_S`.
 """
 
 import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pigeon_recsys.errors import EventError, PigeonError, public_text
-from pigeon_recsys.generation.image_names import result_name
+from pigeon_recsys.generation.image_names import result_name, ticket_name
 from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.ports import ImageStore
 from pigeon_recsys.records import GeneratedItem, Reference
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 Status = Literal["queued", "running", "done", "failed", "unknown"]
 LOST_AFTER_S = 900.0  # some hundred pictures before it, on a CPU
+KEPT_S = 86_400.0  # a ticket without a result: whoever asked has given up, or asked again
 MAX_REASON = 1_000  # characters
 REASON = "request"
 HEX = frozenset("0123456789abcdef")
@@ -62,8 +65,8 @@ class Making(Protocol):
     def is_running(self, key: str) -> bool:
         """Say whether a job is being made now, as far as this process knows."""
 
-    def forget(self, user_id: str) -> None:
-        """Drop the jobs of a user that are not being made yet."""
+    def forget(self, user_id: str) -> Sequence[str]:
+        """Drop a user's jobs that are in hand here, as far as can be, and return their keys."""
 
     def close(self) -> None:
         """Start no more."""
@@ -98,9 +101,12 @@ class Tickets:
             asked_s, reason = float(told["asked_s"]), str(told["reason"])
         except (ValueError, TypeError, KeyError):
             return Ticket(key, "unknown")  # as if it had not been written
+        age_s = self._now_s() - asked_s
+        if age_s > KEPT_S:
+            self.delete(key)
+            return Ticket(key, "unknown")
         if reason:
             return Ticket(key, "failed", reason=reason)
-        age_s = self._now_s() - asked_s
         if age_s > self._lost_after_s:
             lost = f"nobody has made it in {age_s:.0f} s. Ask for it again."
             return Ticket(key, "failed", reason=lost)
@@ -110,6 +116,10 @@ class Tickets:
         """Note that a picture was asked for, or why there is none. Raises `ImageStoreError`."""
         told = {"asked_s": self._now_s(), "reason": reason[:MAX_REASON]}
         self._images.write(ticket_name(key), json.dumps(told).encode())
+
+    def delete(self, key: str) -> None:
+        """Forget that a picture was asked for. Raises `ImageStoreError`."""
+        self._images.delete(ticket_name(key))
 
     def fail(self, job: GenerationJob, error: Exception) -> None:
         """Note why there is no picture, without saying for whom."""
@@ -174,14 +184,13 @@ class Generations:
         return ticket
 
     def forget(self, user_id: str) -> None:
-        """Drop what waits to be made for a user, as when the user is erased."""
-        self._making.forget(user_id)
+        """Drop what is to be made for a user, and its tickets, as when the user is erased.
+
+        Raises `ImageStoreError`.
+        """
+        for key in self._making.forget(user_id):
+            self._tickets.delete(key)
 
     def close(self) -> None:
         """Take no more requests, and stop what is being made."""
         self._making.close()
-
-
-def ticket_name(key: str) -> str:
-    """Return the name of a ticket in the image store."""
-    return f"tickets/{key[:2]}/{key}.json"

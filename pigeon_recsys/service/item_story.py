@@ -11,7 +11,7 @@ from pigeon_recsys.generation.picture_file import decode_provenance, is_unchange
 from pigeon_recsys.generation.png_text import BadProvenance
 from pigeon_recsys.ports import GeneratedItemStore
 from pigeon_recsys.records import GeneratedItem, Pixels, Slate
-from pigeon_recsys.service.pictured import Pictured, Pictures
+from pigeon_recsys.service.pictured import Pictured, Pictures, page_text
 from pigeon_recsys.slot.recent_slates import MAX_SLATES, RecentSlates
 
 
@@ -78,7 +78,9 @@ def _file_word(item: GeneratedItem, pictures: Pictures) -> FileWord | None:
         if file is None:
             return None
         found = decode_provenance(file)
-    except (ImageStoreError, BadProvenance) as exc:
+    except ImageStoreError as exc:
+        return FileWord(None, is_unchanged=False, fault=page_text(exc))
+    except BadProvenance as exc:
         return FileWord(None, is_unchanged=False, fault=str(exc))
     record = found.record
     return FileWord(found.source_type, record is not None and is_unchanged(file, record))

@@ -5,13 +5,16 @@ Out: `Pictured`. What cannot be shown says so in its place, so that one picture 
 not take the rest of a page with it.
 """
 
+import logging
 from dataclasses import dataclass
 
 from pigeon_recsys.datasets.pictures import BadPicture, decode_picture
-from pigeon_recsys.errors import ImageStoreError, StoreError, UnknownItem
+from pigeon_recsys.errors import ImageStoreError, PigeonError, StoreError, UnknownItem, public_text
 from pigeon_recsys.generation.image_names import picture_name
 from pigeon_recsys.ports import ImageStore, ItemCatalog
 from pigeon_recsys.records import GENERATED_PREFIX, GeneratedItem, Pixels, Reference
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Pictures:
         try:
             return Pictured(item_id, self.catalog.item(item_id).title, self.catalog.pixels(item_id))
         except (UnknownItem, StoreError) as exc:
-            return Pictured(item_id, item_id, None, str(exc))
+            return Pictured(item_id, item_id, None, page_text(exc))
 
     def title(self, item_id: str) -> str:
         """Return a catalog item's title, or its id where the catalog does not tell it."""
@@ -56,8 +59,17 @@ class Pictures:
         if pixels is not None:
             return Pictured(item.item_id, title, pixels)
         try:
-            return Pictured(item.item_id, title, decode_picture(self._file(item)))
-        except (ImageStoreError, BadPicture) as exc:
+            file = self.file(item)
+            if file is None:
+                where = (
+                    "no image store is configured" if self.images is None else "it is not stored"
+                )
+                missing = f"there is no picture of {item.item_id}: {where}."
+                return Pictured(item.item_id, title, None, missing)
+            return Pictured(item.item_id, title, decode_picture(file))
+        except ImageStoreError as exc:
+            return Pictured(item.item_id, title, None, page_text(exc))
+        except BadPicture as exc:
             return Pictured(item.item_id, title, None, str(exc))
 
     def title_of_reference(self, reference: Reference) -> str:
@@ -75,8 +87,10 @@ class Pictures:
             return None
         return self.images.read(picture_name(item.provenance.content_hash))
 
-    def _file(self, item: GeneratedItem) -> bytes:
-        if (file := self.file(item)) is None:
-            where = "no image store is configured" if self.images is None else "it is not stored"
-            raise ImageStoreError(f"there is no picture of {item.item_id}: {where}.")
-        return file
+
+def page_text(error: PigeonError) -> str:
+    """Return what a page may say of an error; where that is not all of it, the log has the rest."""
+    told = public_text(error)
+    if told != str(error):
+        logger.warning("%s: %s", type(error).__name__, error)
+    return told

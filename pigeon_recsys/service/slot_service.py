@@ -6,13 +6,14 @@
     take_feedback         what became of slates; frequency caps learn of what was shown
     erase_user            a user, everywhere
 
-A part that the settings leave out is told of by `NotConfigured`. What a process remembers of users
-is kept the same in all workers of a service by messages: what one `tell`s, the others `hear`.
+A part that the settings leave out is told of by `NotConfigured`. What a process remembers of
+users, and its index, are kept the same in all workers of a service by messages: what one `tell`s,
+the others `hear`.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -32,11 +33,12 @@ from pigeon_recsys.records import (
     Slate,
     SlotRequest,
 )
-from pigeon_recsys.service.erasure import Erasure, ErasureReport
+from pigeon_recsys.service.erasure import Erasure, ErasureReport, ShrinkingIndex
 from pigeon_recsys.service.feedback import SHOWN, Feedback, Report
 from pigeon_recsys.service.generations import Generations, Ticket
 from pigeon_recsys.service.worker_news import (
     Forget,
+    Remove,
     Tell,
     WasShown,
     decode_news,
@@ -96,8 +98,7 @@ class SlotService:
         self.parts = parts or ServiceParts()
         self.tell = tell
         self._now_ms = now_ms
-        erasure = self.parts.erasure
-        self._erasure = erasure and replace(erasure, others={**erasure.others, MEMORY: self})
+        self._erasure = self._everywhere(self.parts.erasure)
 
     def fill(self, request: SlotRequest) -> Slate:
         """Return the user's slate, in time. Raises `RequestError` with every fault."""
@@ -163,10 +164,14 @@ class SlotService:
     def hear(self, message: bytes) -> None:
         """Take in what another worker told."""
         news = decode_news(message)
-        if isinstance(news, Forget):
-            self.forget(news.user_id)
-        else:
-            self.slot.parts.shown.add(news.user_id, news.shown)
+        match news:
+            case Forget():
+                self.forget(news.user_id)
+            case Remove():
+                if self.parts.erasure is not None and self.parts.erasure.index is not None:
+                    self.parts.erasure.index.remove(news.item_ids)
+            case WasShown():
+                self.slot.parts.shown.add(news.user_id, news.shown)
 
     def problems(self) -> list[str]:
         """Return why the service cannot do all of its work now; asks its stores."""
@@ -182,6 +187,13 @@ class SlotService:
             stack.callback(self.slot.close)
             if self.parts.generations is not None:
                 stack.callback(self.parts.generations.close)
+
+    def _everywhere(self, erasure: Erasure | None) -> Erasure | None:
+        """Return an erasure that reaches what all workers remember, and the indexes of all."""
+        if erasure is None:
+            return None
+        index = None if erasure.index is None else _IndexOfAll(erasure.index, self.tell)
+        return replace(erasure, index=index, others={**erasure.others, MEMORY: self})
 
     def _generations(self) -> Generations:
         if self.parts.generations is None:
@@ -209,3 +221,18 @@ class SlotService:
             except PigeonError as exc:
                 logger.warning("not ready: %s: %s", place, exc)
                 yield f"the store of {place} fails; the log says why"
+
+
+@dataclass(frozen=True)
+class _IndexOfAll:
+    """This worker's index; the other workers are told what to take out of theirs."""
+
+    index: ShrinkingIndex
+    tell: Tell
+
+    def remove(self, item_ids: Iterable[str]) -> int:
+        """Take items out, and return how many there were here."""
+        gone = tuple(item_ids)
+        if gone:
+            self.tell(encode_news(Remove(gone)))
+        return self.index.remove(gone)

@@ -36,7 +36,7 @@ class SlotTest:
 class SlotSettings:
     """What holds for every request that does not say otherwise."""
 
-    deadline_ms: float | None = None  # until the slate is there; None waits for the best picture
+    deadline_ms: float | None = None  # until the slate is there; None: nothing cuts a wait short
     threads: int = 16  # requests at work at once under a deadline; further ones get their own slate
     history_limit: int = 60  # newest interactions read
     history_images: int = NUM_IMAGES  # liked images shown to the generator

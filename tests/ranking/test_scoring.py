@@ -11,6 +11,7 @@ from pigeon_recsys.records import (
     LIKE,
     GeneratedItem,
     History,
+    Item,
     Provenance,
     RankContext,
     RankItem,
@@ -114,3 +115,24 @@ def test_each_source_has_its_own_curve(scorer: Scorer) -> None:
     assert ranked.offers[0].probability < 0.1 < raw.offers[0].probability
     assert ranked.scores.raw[0] == raw.scores.raw[0]
     assert ranked.scores.calibrated[0] == pytest.approx(raw.scores.raw[0], abs=0.15)
+
+
+def test_nothing_is_kept_of_a_generated_item_that_a_reference_names() -> None:
+    """It may be erased: then the catalog, which has it from its store, does not know it either."""
+
+    class WithGenerated(FakeCatalog):
+        is_erased = False
+
+        def item(self, item_id: str) -> Item:
+            if item_id == "gen-7" and not self.is_erased:
+                return Item(item_id, "a happy cake", "", {})
+            return super().item(item_id)
+
+    catalog, ranker = WithGenerated(5), CountingRanker()
+    vectors = FakeEmbedder().embed([catalog.pixels(item_id) for item_id in catalog.item_ids])
+    index = FakeIndex([*catalog.item_ids, "gen-7"], np.concatenate([vectors, vectors[:1]]))
+    scorer = Scorer(catalog, index, ranker)
+    for is_erased, words in ((False, "a happy cake"), (True, "")):
+        catalog.is_erased = is_erased
+        scorer.score(ADA, (), [generated(Reference("gen-7"))])
+        assert [row.text for row in ranker.asked[-1]] == [words]

@@ -1,5 +1,8 @@
 """What is removed from an index is found no more, and everything else is found as before."""
 
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +54,42 @@ def test_what_was_removed_can_be_added_again(index: FaissIndex) -> None:
     index.remove(IDS[:10])
     index.add(IDS[:10], vectors()[:10])
     np.testing.assert_array_equal(index.vectors(IDS), vectors())
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can, so that what can go wrong does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_search_while_items_come_and_go(index: FaissIndex) -> None:
+    """A search in the middle of a removal found items under the ids that others had before."""
+    gone, left = IDS[::2], IDS[1::2]
+    rows = dict(zip(IDS, vectors(), strict=True))
+    stop, faults = threading.Event(), list[str]()
+
+    def search() -> None:
+        while not stop.is_set():
+            for item_id in left:
+                try:
+                    found = index.search(rows[item_id], 1)[0].item_id
+                    is_same = (index.vectors([item_id])[0] == rows[item_id]).all()
+                except Exception as exc:
+                    found, is_same = repr(exc), False
+                if found != item_id or not is_same:
+                    faults.append(f"{item_id}: {found}")
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        index.remove(gone)
+        index.add(gone, np.stack([rows[item_id] for item_id in gone]))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []

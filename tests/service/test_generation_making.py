@@ -5,6 +5,7 @@ import time
 import pytest
 
 from pigeon_recsys.errors import GeneratorBusy, LogError
+from pigeon_recsys.generation.image_names import ticket_name
 from pigeon_recsys.service.generation_making import PoolMaking, WorkerMaking
 from pigeon_recsys.service.generations import Generations, Ticket
 from pigeon_recsys.streaming.generation_requests import JsonRequests
@@ -55,8 +56,26 @@ def test_an_erased_user_waits_for_nothing(world: World, opened: list[Generations
     generator.let_go.set()
     assert ended(generations, bobs).status == "done"
     time.sleep(0.1)
-    assert {generations.status(each.ticket_id).status for each in adas} == {"queued"}
+    assert {generations.status(each.ticket_id).status for each in adas} == {"unknown"}
     assert {each.provenance.user_id for each in world.items.stored.values()} == {"bob"}
+
+
+def test_what_is_being_made_for_an_erased_user_leaves_no_ticket(
+    world: World, opened: list[Generations]
+) -> None:
+    """Its end is no news: it failed, for its user was erased, and noted that on a new ticket."""
+    generator = HeldGenerator()
+    generations = Process(world).with_pool(generator)
+    opened.append(generations)
+    ticket = generations.request("ada", CAT)
+    assert generator.is_working.wait(10)
+    world.items.erase_user("ada", world.now_ms + 1_000)
+    generations.forget("ada")
+    generator.let_go.set()
+    bobs = generations.request("bob", CAT)
+    assert ended(generations, bobs).status == "done"
+    assert generations.status(ticket.ticket_id).status == "unknown"
+    assert ticket_name(ticket.ticket_id) not in world.images.contents
 
 
 def test_closing_is_quick_and_takes_no_more(world: World) -> None:

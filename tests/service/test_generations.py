@@ -1,13 +1,21 @@
 """Pictures on request: one job for one wish, found by its ticket from every process."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 
-from pigeon_recsys.errors import GenerationError, ImageStoreError, UnknownItem, UnknownUser
+from pigeon_recsys.errors import (
+    GenerationError,
+    ImageStoreError,
+    LogError,
+    UnknownItem,
+    UnknownUser,
+)
+from pigeon_recsys.generation.image_names import ticket_name
 from pigeon_recsys.records import Reference
 from pigeon_recsys.service.generation_making import WorkerMaking
-from pigeon_recsys.service.generations import Generations, Ticket, ticket_name
+from pigeon_recsys.service.generations import KEPT_S, Generations, Ticket
 from pigeon_recsys.testing.fakes import FakeGenerator
 from tests.service.processes import (
     CAT,
@@ -88,6 +96,23 @@ def test_what_nobody_finishes_is_lost_and_can_be_asked_for_again(
     )
     generations.request("ada", CAT)
     assert ended(generations, ticket).status == "done"
+
+
+@pytest.mark.parametrize("ends", ["lost", "failed"])
+def test_a_ticket_without_a_picture_is_gone_in_a_day(world: World, ends: str) -> None:
+    lines = Lines()
+    process = Process(world, WorkerMaking(lines))
+    generations = process.generations()
+    lines.fails = ends == "failed"
+    with suppress(LogError):
+        generations.request("ada", CAT)
+    (name,) = world.images.contents
+    key = name.removeprefix("tickets/")[3:-5]
+    process.now_s += KEPT_S
+    assert generations.status(key).status == "failed"
+    process.now_s += 1
+    assert generations.status(key) == Ticket(key, "unknown")
+    assert world.images.contents == {}
 
 
 def test_a_failure_says_why_and_not_for_whom_and_is_tried_again_on_request(

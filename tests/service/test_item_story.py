@@ -61,7 +61,7 @@ def test_a_store_of_pictures_that_fails_is_told_in_the_files_place(service):
     service.parts.images.failures_left = 1
     recent = service.slot.parts.recent
     word = tell_item(item.item_id, pictures(service), service.parts.items, recent).file
-    assert word.fault == "the fake image store fails as it was told to"
+    assert word.fault == "ImageStoreError, which the log explains"
 
 
 def test_an_item_in_no_store_is_known_from_the_request_it_was_made_for(service):

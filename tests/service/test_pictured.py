@@ -13,7 +13,7 @@ from tests.service.sticker_service import ADA, make_service
 
 class FailingCatalog(FakeCatalog):
     def item(self, item_id):
-        raise ItemStoreError("the store is down")
+        raise ItemStoreError("the store at redis://10.0.0.7 is down")
 
 
 @pytest.fixture
@@ -30,9 +30,10 @@ def test_an_item_the_catalog_lacks_has_its_id_for_a_title_and_says_why():
     assert shown.missing == "the catalog holds no item 'gone' among its 10 items."
 
 
-def test_a_catalog_that_fails_is_told_of_in_the_pictures_place():
+def test_a_catalog_that_fails_is_told_of_in_the_pictures_place(caplog):
     pictures = Pictures(FailingCatalog())
-    assert pictures.of_catalog("gen-1").missing == "the store is down"
+    assert pictures.of_catalog("gen-1").missing == "ItemStoreError, which the log explains"
+    assert "the store at redis://10.0.0.7 is down" in caplog.text
     assert pictures.title("gen-1") == "gen-1"
 
 
@@ -48,7 +49,7 @@ def test_a_stored_picture_is_shown(made):
     [
         (None, "there is no picture of {}: no image store is configured."),
         (FakeImageStore(), "there is no picture of {}: it is not stored."),
-        (FakeImageStore(failures_left=1), "the fake image store fails as it was told to"),
+        (FakeImageStore(failures_left=1), "ImageStoreError, which the log explains"),
     ],
 )
 def test_a_picture_that_is_gone_says_why(made, images, missing):

@@ -4,18 +4,28 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pigeon_recsys.errors import NotConfigured, RequestError, UnknownItem
 from pigeon_recsys.ranking.blend_input import Shown
 from pigeon_recsys.records import Reference, SlotRequest
+from pigeon_recsys.retrieval.faiss_index import FaissIndex
+from pigeon_recsys.service.erasure import Erasure
 from pigeon_recsys.service.feedback import Report
-from pigeon_recsys.service.slot_service import SlateReport, SlotService
-from pigeon_recsys.service.worker_news import Forget, WasShown, decode_news, encode_news
+from pigeon_recsys.service.slot_service import ServiceParts, SlateReport, SlotService
+from pigeon_recsys.service.worker_news import (
+    Forget,
+    Remove,
+    Tell,
+    WasShown,
+    decode_news,
+    encode_news,
+)
 from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.testing.fake_stores import FakeGeneratedItemStore
 from pigeon_recsys.testing.fakes import FakeRanker
-from tests.connectors.http_service.world import OTHER, USER, World, small_world
+from tests.connectors.http_service.world import OTHER, USER, World, small_world, two_workers
 
 
 @pytest.fixture
@@ -26,15 +36,7 @@ def world() -> World:
 @pytest.fixture
 def workers(world: World) -> Iterator[list[SlotService]]:
     """Two workers over the same stores; each hears what the other tells."""
-    pair: list[SlotService] = []
-
-    def telling(other: int) -> Callable[[bytes], None]:
-        def tell(message: bytes) -> None:
-            pair[other].hear(message)
-
-        return tell
-
-    pair += [world.service(telling(1)), world.service(telling(0))]
+    pair = two_workers(world.service)
     yield pair
     for each in pair:
         each.close()
@@ -96,8 +98,32 @@ def test_an_erasure_reaches_what_rankers_keep_of_pictures(world: World) -> None:
     assert ranker.num_forgotten == 1
 
 
+def test_an_erasure_reaches_the_indexes_of_all_workers(world: World) -> None:
+    """Each worker has its own, kept up to date with what was generated for everybody."""
+    (mine,), (others,) = world.items.of_user(USER, 9), world.items.of_user(OTHER, 9)
+    ids, rows_ND = [mine.item_id, others.item_id], np.stack([mine.embedding, others.embedding])
+    indexes: list[FaissIndex] = []
+
+    def open_service(tell: Tell) -> SlotService:
+        indexes.append(FaissIndex.build(ids, rows_ND))
+        erasure = Erasure(world.items, world.images, world.histories, indexes[-1])
+        return SlotService(world.slot(), ServiceParts(erasure=erasure), tell)
+
+    pair = two_workers(open_service)
+    found = pair[0].erase_user(USER)
+    assert found.is_complete
+    assert found.erased["index"] == 1
+    assert [index.item_ids for index in indexes] == [(others.item_id,)] * 2
+    for each in pair:
+        each.close()
+
+
 def test_news_arrive_as_they_were_told() -> None:
-    for news in (Forget("ada \u00e9\x00"), WasShown("ada", Shown("gen-1", 5))):
+    for news in (
+        Remove(("gen-1", "gen-2")),
+        Forget("ada \u00e9\x00"),
+        WasShown("ada", Shown("gen-1", 5)),
+    ):
         assert decode_news(encode_news(news)) == news
 
 

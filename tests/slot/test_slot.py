@@ -2,13 +2,23 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from pigeon_recsys.generation.generated_catalog import CatalogWithGenerated
 from pigeon_recsys.ranking.constraints import BlendConstraints, BlendPolicy
 from pigeon_recsys.records import History, Reference, ScoredItem, SlotRequest
 from pigeon_recsys.slot.slot import Slot
 from pigeon_recsys.slot.stages import NO_LIKES, UNKNOWN_USER
-from pigeon_recsys.testing.fakes import FakeHistoryStore, FakeRanker
+from pigeon_recsys.testing.fake_stores import FakeGeneratedItemStore, FakeImageStore
+from pigeon_recsys.testing.fakes import (
+    FakeCatalog,
+    FakeEmbedder,
+    FakeHistoryStore,
+    FakeIndex,
+    FakeRanker,
+)
+from pigeon_recsys.testing.generated_item_store_contract import make_item
 from tests.slot.conftest import (
     ANYWHERE,
     LIKED,
@@ -17,6 +27,8 @@ from tests.slot.conftest import (
     RecordingGenerator,
     history,
 )
+
+CATALOG_IDS = FakeCatalog(num_items=10).item_ids
 
 
 def test_a_slate_holds_one_generated_item_among_ranked_candidates(
@@ -53,6 +65,56 @@ def test_few_likes_mean_fewer_history_images(
 def test_liked_items_are_not_retrieved_again(slot: Slot, request_of: MakeRequest) -> None:
     slate = slot.fill(request_of("ada", slate_size=10))
     assert not {place.item_id for place in slate.placements} & set(LIKED)
+
+
+@pytest.fixture
+def shared_index(make_slot: MakeSlot) -> Slot:
+    """A slot over an index that `stream follow` keeps: it holds other users' pictures too.
+
+    They look just like what ada likes, and there are more of them than candidates are asked for.
+    """
+    catalog, items = FakeCatalog(num_items=10), FakeGeneratedItemStore()
+    vectors_ND = FakeEmbedder().embed([catalog.pixels(i) for i in catalog.item_ids])
+    taste_D = vectors_ND[1]
+    others = [replace(make_item(n, user_id="eve"), embedding=taste_D) for n in range(20)]
+    items.put(others)
+    ids = [*catalog.item_ids, *(item.item_id for item in others), "retired"]
+    rows_ND = np.concatenate([vectors_ND, np.tile(taste_D, (len(others) + 1, 1))])
+    return make_slot(
+        replace(ANYWHERE, num_candidates=5),
+        catalog=CatalogWithGenerated(catalog, items, FakeImageStore()),
+        index=FakeIndex(ids, rows_ND),
+    )
+
+
+@pytest.mark.parametrize("reference", [None, Reference("item-01")])
+def test_other_users_pictures_are_neither_candidates_nor_the_reference(
+    shared_index: Slot,
+    generator: RecordingGenerator,
+    request_of: MakeRequest,
+    reference: Reference | None,
+) -> None:
+    slate = shared_index.fill(request_of("ada", reference=reference, slate_size=10))
+    catalog = [place.item_id for place in slate.placements if not place.is_generated]
+    assert len(catalog) == 5
+    assert all(item_id.startswith("item-") for item_id in catalog)
+    (task,) = generator.tasks
+    assert task.reference.item_id in CATALOG_IDS
+    assert {place.item_id for place in slate.placements if place.is_generated} == {
+        slate.generation.item_id if slate.generation else None
+    }
+
+
+def test_an_item_that_left_the_catalog_is_not_retrieved(
+    make_slot: MakeSlot, slot: Slot, request_of: MakeRequest
+) -> None:
+    """It failed the blend of the whole slate: an item without a probability has no rank."""
+    ids = (*CATALOG_IDS, "retired")
+    vectors_ND = slot.parts.index.vectors([*CATALOG_IDS, "item-07"])
+    late = make_slot(index=FakeIndex(ids, vectors_ND))
+    slate = late.fill(request_of("ada", slate_size=10))
+    assert any(place.is_generated for place in slate.placements), slate.reason
+    assert "retired" not in {place.item_id for place in slate.placements}
 
 
 def test_the_requests_own_candidates_are_the_only_catalog_items(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pigeon_recsys.generation.ladder import Rung
 from pigeon_recsys.generation.xmp import GENERATED as SOURCE_TYPE
@@ -22,89 +22,105 @@ class _Answer(BaseModel):
 class PlacementAnswer(_Answer):
     """One position of a slate."""
 
-    position: int  # 0 is shown first
-    item_id: str
-    score: float  # the caller's; of a generated item its probability
-    is_generated: bool
-    probability: float | None  # of a like, calibrated; null: not known
-    creative_id: str | None  # the generated picture that a catalog item wears
-    image_url: str | None  # of the generated picture; null where there is none, or it is not stored
+    position: int = Field(description="0 is shown first.")
+    item_id: str = Field(description="Of the catalog, or of a generated item.")
+    score: float = Field(description="The caller's; of a generated item its probability.")
+    is_generated: bool = Field(
+        description="Whether it is a generated item of its own; label it so."
+    )
+    probability: float | None = Field(description="Of a like, calibrated; null: not known.")
+    creative_id: str | None = Field(description="The generated picture that a catalog item wears.")
+    image_url: str | None = Field(
+        description="Of the generated picture; null where there is none, or it is not stored."
+    )
 
 
 class SlateAnswer(_Answer):
     """What goes to the feed, and why the slot was filled or left empty."""
 
-    request_id: str
-    placements: list[PlacementAnswer]
-    reason: str
-    rung: Rung
+    request_id: str = Field(description="Joins the slate to its feedback.")
+    placements: list[PlacementAnswer] = Field(description="The slate, the first position first.")
+    reason: str = Field(description="Why the slot was filled or left empty.")
+    rung: Rung = Field(description="Where the generated picture came from.")
 
 
 class ReferenceAnswer(_Answer):
     """What a picture was asked to show."""
 
-    item_id: str | None
-    text: str
+    item_id: str | None = Field(description="A catalog item whose picture was asked for.")
+    text: str = Field(description="Words that were asked for.")
 
 
 class ProvenanceAnswer(_Answer):
     """Where a picture comes from. What tells of the user is null without the scope `viewer`."""
 
-    content_hash: str
-    model: str
-    weights_version: str
-    history_hash: str
-    reference: ReferenceAnswer
-    reference_mask_ratio: float
-    steps: int
-    history_score: float
-    reference_score: float
-    checks_passed: list[str]
-    created_ms: int
-    user_id: str | None
-    history_item_ids: list[str] | None
-    seed: int | None  # a worker derives it from the user's id
-    token_seed: int | None
+    content_hash: str = Field(description="SHA-256 of the pixels.")
+    model: str = Field(description="The backbone.")
+    weights_version: str = Field(description="Of the model that made it.")
+    history_hash: str = Field(description="Of the history that it was made from.")
+    reference: ReferenceAnswer = Field(description="What it should show.")
+    reference_mask_ratio: float = Field(
+        description="Share of the reference's tokens that were hidden."
+    )
+    steps: int = Field(description="Of the decoder.")
+    history_score: float = Field(
+        description="Mean cosine similarity to the pictures of the history."
+    )
+    reference_score: float = Field(description="Cosine similarity to the reference.")
+    checks_passed: list[str] = Field(description="What the picture was checked for.")
+    created_ms: int = Field(description="When, epoch milliseconds, UTC.")
+    user_id: str | None = Field(description="For whom it was made.")
+    history_item_ids: list[str] | None = Field(
+        description="Items of the history that the model saw."
+    )
+    seed: int | None = Field(description="Of the picture; a worker derives it from the user's id.")
+    token_seed: int | None = Field(
+        description="Of the preference tokens, where `seed` only painted them."
+    )
 
 
 class ItemAnswer(_Answer):
     """A generated item."""
 
-    item_id: str
-    image_url: str
-    digital_source_type: str  # the IPTC's term, as the picture's file has it
-    reason: str  # why it was made
-    provenance: ProvenanceAnswer
+    item_id: str = Field(description="Of the generated item.")
+    image_url: str = Field(description="Where its picture is.")
+    digital_source_type: str = Field(description="The IPTC's term, as the picture's file has it.")
+    reason: str = Field(description="Why it was made.")
+    provenance: ProvenanceAnswer = Field(description="Where the picture comes from.")
 
 
 class GenerationAnswer(_Answer):
     """What has become of a picture that was asked for."""
 
-    generation_id: str
-    status: Literal["queued", "running", "done", "failed"]
-    status_url: str
-    reason: str  # of one that failed
-    item: ItemAnswer | None  # of one that is done
+    generation_id: str = Field(description="Of the ticket.")
+    status: Literal["queued", "running", "done", "failed"] = Field(
+        description="What has become of it."
+    )
+    status_url: str = Field(description="Where to ask again.")
+    reason: str = Field(description="Of one that failed: why.")
+    item: ItemAnswer | None = Field(description="Of one that is done: the item.")
 
 
 class TakenAnswer(_Answer):
     """How many reports were taken."""
 
-    taken: int
+    taken: int = Field(description="Number of reports.")
 
 
 class ErasureAnswer(_Answer):
     """How much was erased in each place."""
 
-    at_ms: int
-    erased: dict[str, int]
+    at_ms: int = Field(description="The moment up to which the user is erased, epoch milliseconds.")
+    erased: dict[str, int] = Field(description="Number of entries by place.")
 
 
 class HealthAnswer(_Answer):
     """Whether the service works, and what does not."""
 
-    status: Literal["ok", "failing", "draining"]
-    problems: list[str]
+    status: Literal["ok", "failing", "draining"] = Field(
+        description="Whether requests should be sent here."
+    )
+    problems: list[str] = Field(description="What does not work.")
 
 
 def slate_answer(slate: Slate) -> SlateAnswer:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import FastAPI
+from fastapi.openapi.models import Example
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from pigeon_recsys_connectors.http_service.problems import MEDIA_TYPE, TITLES
@@ -33,8 +34,8 @@ milliseconds, UTC."""
 class Fault(BaseModel):
     """One thing that is wrong with a request."""
 
-    path: str
-    fault: str
+    path: str = Field(description="Of the field, its parts joined by dots.")
+    fault: str = Field(description="What is wrong with it.")
 
 
 class ProblemAnswer(BaseModel):
@@ -42,11 +43,11 @@ class ProblemAnswer(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    faults: list[Fault] = []
+    type: str = Field(description="The kind of problem, a URN: what programs tell them apart by.")
+    title: str = Field(description="The kind of problem, in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong here.")
+    faults: list[Fault] = Field([], description="All that is wrong with the request, at most 50.")
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class Operation:
         for kind in dict.fromkeys(kinds):
             by_status.setdefault(TITLES[kind][0], []).append(kind)
         return dict(sorted(by_status.items()))
+
+
+def example(value: object) -> dict[str, Example]:
+    """Return the example of a parameter, as FastAPI takes it."""
+    return {"example": Example(value=value)}
 
 
 def set_document(app: FastAPI, models: Sequence[type[BaseModel]], title: str, version: str) -> None:

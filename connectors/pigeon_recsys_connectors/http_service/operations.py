@@ -6,6 +6,7 @@ from pigeon_recsys.generation.xmp import GENERATED as SOURCE_TYPE
 from pigeon_recsys_connectors.http_service.openapi import Operation
 from pigeon_recsys_connectors.http_service.schemas import ExposuresPost, GenerationPost
 
+USER_ID, AT_MS = "ada", 1_767_225_600_000
 ITEM_ID, GENERATION_ID = "gen-3fc9a1b2c3d4e5f6", "9f86d081884c7d659a2feaa0c55ad015"
 PLACEMENT = {
     "position": 1,
@@ -49,7 +50,7 @@ ITEM = {
         "history_score": 0.8,
         "reference_score": 0.7,
         "checks_passed": ["sound", "not_blank"],
-        "created_ms": 1_767_225_600_000,
+        "created_ms": AT_MS,
         "user_id": None,
         "history_item_ids": None,
         "seed": None,
@@ -67,8 +68,8 @@ DONE = {**QUEUED, "status": "done", "item": ITEM}
 OK = {"status": "ok", "problems": []}
 FAILING = {"status": "failing", "problems": ["the store of items fails; the log says why"]}
 ERASED = {
-    "at_ms": 1_767_225_600_000,
-    "erased": {"items": 2, "history": 1, "images": 4, "memory": 3, "log": 3},
+    "at_ms": AT_MS,
+    "erased": {"items": 2, "history": 1, "images": 6, "index": 2, "memory": 3, "log": 3},
 }
 METRICS_TEXT = '# TYPE pigeon_slates_total counter\npigeon_slates_total{rung="stored"} 1.0\n'
 LOCATION = {"Location": "The ticket's URL, to ask again."}

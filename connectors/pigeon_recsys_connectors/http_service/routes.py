@@ -33,6 +33,13 @@ from pigeon_recsys_connectors.http_service.answers import (
 )
 from pigeon_recsys_connectors.http_service.frame import Lifecycle
 from pigeon_recsys_connectors.http_service.http_metrics import HttpMetrics
+from pigeon_recsys_connectors.http_service.openapi import example
+from pigeon_recsys_connectors.http_service.operations import (
+    AT_MS,
+    GENERATION_ID,
+    ITEM_ID,
+    USER_ID,
+)
 from pigeon_recsys_connectors.http_service.problems import RETRY_S, Problem
 from pigeon_recsys_connectors.http_service.reading import JSON, Body, read_body
 from pigeon_recsys_connectors.http_service.schemas import (
@@ -54,11 +61,34 @@ REPLACEMENT = "\ufffd"  # stands for bytes that are no UTF-8
 ID_RULE = "Of at most 256 characters, none of them a control character."
 
 UserId = Annotated[
-    str, Path(min_length=1, max_length=MAX_ID_CHARS, pattern=PLAIN, description=ID_RULE)
+    str,
+    Path(
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        pattern=PLAIN,
+        description=f"Whose data to erase. {ID_RULE}",
+        openapi_examples=example(USER_ID),
+    ),
 ]
 AtMs = Annotated[
     int | None,
-    Query(ge=0, le=MAX_MS, description="To repeat an erasure: the moment that its answer named."),
+    Query(
+        ge=0,
+        le=MAX_MS,
+        description="To repeat an erasure: the moment that its answer named, epoch milliseconds.",
+        openapi_examples=example(AT_MS),
+    ),
+]
+ItemId = Annotated[
+    str,
+    Path(
+        description=f"Of a generated item: begins with `{GENERATED_PREFIX}`.",
+        openapi_examples=example(ITEM_ID),
+    ),
+]
+GenerationId = Annotated[
+    str,
+    Path(description="Of the ticket: 32 hex digits.", openapi_examples=example(GENERATION_ID)),
 ]
 
 
@@ -119,19 +149,19 @@ class Routes:
         status = 200 if answer.status == "done" else 202
         return _json(answer, status, {"Location": answer.status_url})
 
-    async def get_generation(self, request: Request, generation_id: str) -> Response:
+    async def get_generation(self, request: Request, generation_id: GenerationId) -> Response:
         """Say what has become of a picture that was asked for."""
         ticket = await self._other(partial(self._service.generation_status, generation_id))
         if ticket.status == "unknown":
             raise Problem("not-found", "Nobody asked for such a generation, or long ago.")
         return _json(generation_answer(ticket, _sees_users(request)))
 
-    async def get_item(self, request: Request, item_id: str) -> Response:
+    async def get_item(self, request: Request, item_id: ItemId) -> Response:
         """Describe a generated item."""
         item = await self._item(item_id)
         return _json(item_answer(item, _sees_users(request)))
 
-    async def get_image(self, request: Request, item_id: str) -> Response:
+    async def get_image(self, request: Request, item_id: ItemId) -> Response:
         """Return a generated item's picture."""
         item = await self._item(item_id)
         tag = f'"{item.provenance.content_hash}"'

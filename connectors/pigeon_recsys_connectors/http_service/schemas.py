@@ -38,8 +38,8 @@ class _Request(BaseModel):
 class ReferencePost(_Request):
     """What a generated picture should show: an item's picture, a text, or both."""
 
-    item_id: Id | None = None
-    text: str = Field("", max_length=MAX_TEXT_CHARS)
+    item_id: Id | None = Field(None, description="A catalog item that it should show.")
+    text: str = Field("", max_length=MAX_TEXT_CHARS, description="Words that it should show.")
 
     @model_validator(mode="after")
     def _says_something(self) -> "ReferencePost":
@@ -55,7 +55,9 @@ class ReferencePost(_Request):
 class CandidatePost(_Request):
     """One item of the caller's own ranking."""
 
-    item_id: Annotated[Id, AfterValidator(_not_generated)]
+    item_id: Annotated[Id, AfterValidator(_not_generated)] = Field(
+        description="Any id but a generated item's; one that the catalog lacks stays in its place."
+    )
     score: Score = Field(description="On the caller's scale; larger is better.")
 
 
@@ -80,7 +82,7 @@ class SlatePost(_Request):
         }
     )
 
-    user_id: Id
+    user_id: Id = Field(description="Whose feed it is; unknown users get the caller's own slate.")
     request_id: Id | None = Field(
         None, description="Joins the slate to its feedback; made up where it is missing."
     )
@@ -89,9 +91,11 @@ class SlatePost(_Request):
         default_factory=list,
         description="In their order; of a repeated id the first counts. None: the index is asked.",
     )
-    reference: ReferencePost | None = None
-    slate_size: int = Field(10, ge=1, le=MAX_SLATE)
-    seed: int = Field(0, ge=0, le=MAX_SEED)
+    reference: ReferencePost | None = Field(
+        None, description="What a picture made for it should show; else the best candidate."
+    )
+    slate_size: int = Field(10, ge=1, le=MAX_SLATE, description="Positions, at most.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Another seed, another picture.")
     deadline_ms: float | None = Field(
         None,
         allow_inf_nan=False,
@@ -138,21 +142,23 @@ class GenerationPost(_Request):
         }
     )
 
-    user_id: Id
-    reference: ReferencePost
-    seed: int = Field(0, ge=0, le=MAX_SEED)
+    user_id: Id = Field(description="Whose likes it is made from; must have some.")
+    reference: ReferencePost = Field(description="What it should show.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Another seed, another picture.")
 
 
 class ReportPost(_Request):
     """One thing that happened to one item of a slate."""
 
-    user_id: Id
+    user_id: Id = Field(description="Whose slate it was.")
     request_id: Id = Field(description="Of the slate.")
     item_id: Id = Field(description="As the slate's placement names it.")
     creative_id: Id | None = Field(
         None, description="The placement's, where it has one: frequency caps count it."
     )
-    kind: Literal["shown", "click", "like", "skip", "hide"]
+    kind: Literal["shown", "click", "like", "skip", "hide"] = Field(
+        description="What happened: it was shown, or what the user did."
+    )
     at_ms: int = Field(ge=0, le=MAX_MS, description="Epoch milliseconds, UTC.")
     position: int | None = Field(
         None, ge=0, le=MAX_POSITION, description="0 is shown first; needed of what was shown."
@@ -196,4 +202,6 @@ class ExposuresPost(_Request):
         }
     )
 
-    reports: list[ReportPost] = Field(min_length=1, max_length=MAX_REPORTS)
+    reports: list[ReportPost] = Field(
+        min_length=1, max_length=MAX_REPORTS, description="In any order, of any slates and users."
+    )

@@ -20,7 +20,8 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from pigeon_recsys.errors import PigeonError, StoreError
+from pigeon_recsys.errors import PigeonError, StoreError, public_text
+from pigeon_recsys.hashed_ids import without_user
 from pigeon_recsys.service.slot_service import SlotService
 from pigeon_recsys.slot.request import MAX_ID_CHARS
 from pigeon_recsys_connectors.http_service.access import Access
@@ -54,7 +55,7 @@ def viewer_router(service: SlotService, access: Access, prefix: str = "") -> API
         except Refused as refused:
             return renderer.refusal(refused, root)
         except PigeonError as exc:
-            return renderer.refusal(_failed(exc), root)
+            return renderer.refusal(_failed(exc, request), root)
 
     @router.get("/")
     def home(request: Request) -> Response:
@@ -123,8 +124,11 @@ async def _read(request: Request) -> bytes | None:
     return body
 
 
-def _failed(exc: PigeonError) -> Refused:
-    logger.warning("a page of the viewer failed with %s", type(exc).__name__)
+def _failed(exc: PigeonError, request: Request) -> Refused:
+    """Return what a page says of an error. The log has all of it, but for the user's id."""
+    user_id = request.path_params.get("user_id")
+    told = str(exc) if user_id is None else without_user(exc, user_id)
+    logger.warning("a page of the viewer failed with %s: %s", type(exc).__name__, told)
     if isinstance(exc, StoreError):
-        return Refused(503, "A store does not answer", str(exc))
-    return Refused(500, "This page failed", str(exc))
+        return Refused(503, "A store does not answer", public_text(exc))
+    return Refused(500, "This page failed", public_text(exc))

@@ -374,6 +374,26 @@ def test_the_document_has_an_example_for_every_request_and_answer(client: TestCl
     assert "HTTPValidationError" not in json.dumps(document)
 
 
+def test_the_document_says_what_every_parameter_and_field_is(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    parameters = [each for operation in operations for each in operation.get("parameters", ())]
+    assert {each["name"] for each in parameters} == {
+        "generation_id", "item_id", "user_id", "at_ms"
+    }  # fmt: skip
+    for each in parameters:
+        assert each["description"], each
+        assert [one["value"] for one in each["examples"].values()], each
+    undescribed = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, told in schema.get("properties", {}).items()
+        if not told.get("description")
+    ]
+    assert undescribed == []
+    assert all(schema.get("description") for schema in document["components"]["schemas"].values())
+
+
 def test_there_are_no_pages_that_load_what_others_serve(client: TestClient) -> None:
     for url in ("/docs", "/redoc", "/"):
         assert client.get(url).status_code == 404

@@ -102,12 +102,79 @@ def test_many_faults_are_counted_and_the_first_are_listed(client: TestClient) ->
     assert len(told["faults"]) == 50
 
 
-@pytest.mark.parametrize("field", ["user_id", "request_id", "surface"])
-def test_long_strings_are_refused_and_not_sent_back(client: TestClient, field: str) -> None:
-    body = json.dumps(slate(**{field: "x" * 1_000_000}))
-    answer = client.post("/v1/slates", content=body, headers={"Content-Type": JSON})
+LONG = "x" * 1_000_000  # which a body of 1 MiB has room for
+LONG_PATH = "x" * 60_000  # as the client of these tests sends; servers take less
+ABOUT = {"user_id": USER, "request_id": "r", "item_id": "i"}
+REPORT = {**ABOUT, "kind": "like", "at_ms": 0}
+GENERATION = {"user_id": USER, "reference": {"text": "a cake"}}
+TEXTS: list[tuple[str, dict[str, object], str]] = [
+    ("/v1/slates", slate(user_id=LONG), "user_id"),
+    ("/v1/slates", slate(request_id=LONG), "request_id"),
+    ("/v1/slates", slate(surface=LONG), "surface"),
+    ("/v1/slates", slate(candidates=[{"item_id": LONG, "score": 1}]), "candidates.0.item_id"),
+    ("/v1/slates", slate(reference={"item_id": LONG}), "reference.item_id"),
+    ("/v1/slates", slate(reference={"text": LONG}), "reference.text"),
+    ("/v1/generations", {**GENERATION, "user_id": LONG}, "user_id"),
+    ("/v1/generations", {**GENERATION, "reference": {"item_id": LONG}}, "reference.item_id"),
+    ("/v1/generations", {**GENERATION, "reference": {"text": LONG}}, "reference.text"),
+    *[
+        ("/v1/exposures", {"reports": [{**REPORT, field: LONG}]}, f"reports.0.{field}")
+        for field in ("user_id", "request_id", "item_id", "creative_id", "kind")
+    ],
+]
+
+
+@pytest.mark.parametrize(("url", "body", "path"), TEXTS, ids=[f"{t[0]} {t[2]}" for t in TEXTS])
+def test_long_strings_are_refused_and_not_sent_back(
+    client: TestClient, url: str, body: dict[str, object], path: str
+) -> None:
+    answer = client.post(url, content=json.dumps(body), headers={"Content-Type": JSON})
     assert answer.status_code == 422
-    assert [each["path"] for each in answer.json()["faults"]] == [field]
+    assert [each["path"] for each in answer.json()["faults"]] == [path]
+    assert len(answer.content) < 1_000
+
+
+def test_every_text_of_a_body_is_tried_with_a_long_string(client: TestClient) -> None:
+    """Texts are found in the document, so that a new one needs a line above."""
+    document = client.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+
+    def texts(schema: dict[str, Any], path: str) -> Iterator[str]:
+        schema = schemas[schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+        for one in schema.get("anyOf", ()):
+            yield from texts(one, path)
+        if schema.get("type") == "string":
+            yield path
+        for name, part in schema.get("properties", {}).items():
+            yield from texts(part, f"{path}.{name}".removeprefix("."))
+        if "items" in schema:
+            yield from texts(schema["items"], f"{path}.0")
+
+    found = {
+        (url, path)
+        for url, operations in document["paths"].items()
+        if "requestBody" in (told := operations.get("post", {}))
+        for path in texts(told["requestBody"]["content"][JSON]["schema"], "")
+    }
+    assert found == {(url, path) for url, _, path in TEXTS}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status"),
+    [
+        ("GET", f"/v1/items/gen-{LONG_PATH}", 404),
+        ("GET", f"/v1/items/gen-{LONG_PATH}/image", 404),
+        ("GET", f"/v1/generations/{LONG_PATH}", 404),
+        ("DELETE", f"/v1/users/{LONG_PATH}", 422),
+        ("DELETE", f"/v1/users/{USER}?at_ms={'9' * len(LONG_PATH)}", 422),
+    ],
+    ids=["item", "image", "generation", "user", "at_ms"],
+)
+def test_long_paths_are_refused_and_not_sent_back(
+    client: TestClient, method: str, url: str, status: int
+) -> None:
+    answer = client.request(method, url)
+    assert answer.status_code == status
     assert len(answer.content) < 1_000
 
 

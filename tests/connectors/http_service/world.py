@@ -153,3 +153,17 @@ def small_world(make: Callable[[], World] = World) -> World:
         world.like(user_id, *LIKED)
         world.draw(user_id, seed=number)
     return world
+
+
+def two_workers(open_service: Callable[[Tell], SlotService]) -> list[SlotService]:
+    """Open a service twice; each worker hears what the other tells."""
+    pair: list[SlotService] = []
+
+    def telling(other: int) -> Tell:
+        def tell(message: bytes) -> None:
+            pair[other].hear(message)
+
+        return tell
+
+    pair += [open_service(telling(1)), open_service(telling(0))]
+    return pair

@@ -3,11 +3,13 @@
 import base64
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.errors import DatasetError, ItemStoreError, SettingsError
+from pigeon_recsys.hashed_ids import hashed
 from pigeon_recsys.pages.environment import csp_hash
 from pigeon_recsys.ranking.constraints import BlendConstraints, Window
 from pigeon_recsys.records import Reference, SlotRequest
@@ -218,11 +220,33 @@ def test_an_id_no_encoding_takes_does_not_take_the_page_with_it(client, service)
     assert client.get("/").status_code == 200
 
 
-def test_a_store_that_fails_is_a_page_that_says_so(client, service):
-    service.parts.items.failures_left = 1
+def test_a_store_that_fails_is_a_page_that_says_so_and_not_where_it_is(
+    client, service, monkeypatch, caplog
+):
+    def of_user(user_id, limit):
+        raise ItemStoreError(f"reading items of {user_id!r} from redis://10.0.0.7:6379 failed")
+
+    monkeypatch.setattr(service.parts.items, "of_user", of_user)
     answer = client.get("/users/ada")
     assert answer.status_code == 503
-    assert "the fake item store fails as it was told to" in answer.text
+    assert "ItemStoreError, which the log explains" in answer.text
+    assert "10.0.0.7" not in answer.text
+    assert f"reading items of {hashed('ada')} from redis://10.0.0.7:6379 failed" in caplog.text
+    assert "'ada'" not in caplog.text
+
+
+def test_a_page_that_fails_for_a_dataset_does_not_say_where_it_is(
+    client, service, monkeypatch, caplog
+):
+    def pixels(item_id):
+        raise DatasetError(Path("/srv/secret/data"), [f"item {item_id!r}: image is no picture"])
+
+    monkeypatch.setattr(service.slot.parts.catalog, "pixels", pixels)
+    answer = client.get("/items/sticker-1")
+    assert answer.status_code == 500
+    assert "DatasetError, which the log explains" in answer.text
+    assert "/srv/secret" not in answer.text
+    assert "/srv/secret/data" in caplog.text
 
 
 def test_links_begin_with_where_a_proxy_put_the_viewer(service):
