@@ -208,3 +208,20 @@ def test_reading_leaves_nothing_outside_of_the_process(folder: Path, tmp_path: P
     )
     assert (done.stdout, done.returncode) == ("{}\n", -9), done.stderr
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "loaded", ["pigeon_recsys_connectors", "pigeon_recsys_connectors.feast_history"]
+)
+def test_what_a_process_starts_keeps_its_metrics_in_its_own_way(loaded: str) -> None:
+    """A variable left behind would make prometheus_client of a child write files into nowhere."""
+    script = (
+        "import os, subprocess, sys\n"
+        f"import {loaded}\n"
+        "assert not any('PROMETHEUS' in name for name in os.environ), 'left behind'\n"
+        'child = \'import prometheus_client as p; p.Gauge("g", "g").set(1)\'\n'
+        "subprocess.run([sys.executable, '-c', child], check=True)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in METRIC_VARIABLES}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
