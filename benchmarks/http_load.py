@@ -14,7 +14,9 @@ of time or threads: every user has a picture in the store.
 
 `worker_memory_mib` is the resident memory of each worker, taken `SAMPLES` times during the load,
 and `memory_mib_per_min` the slope of a line through the second half, by when caches are full; read
-it against 0. Clients take processor time too, from the same cores unless there are more.
+it against 0. Clients take processor time too, from the same cores unless there are more;
+`worker_cpu_ms` is what the workers took for a request, by which two commits can be compared on a
+machine that others use as well.
 """
 
 import argparse
@@ -74,10 +76,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with serving(args) as (pid, port):
         send(args, port, bodies, WARM_UP_S)
         with watched_memory(pid, args.duration) as memory:
-            started_s = time.perf_counter()
+            started_s, cpu_started_s = time.perf_counter(), cpu_s(pid)
             seen = send(args, port, bodies, args.duration)
-            took_s = time.perf_counter() - started_s
-        figures = summary(seen, took_s) | memory_figures(memory)
+            took_s, cpu_took_s = time.perf_counter() - started_s, cpu_s(pid) - cpu_started_s
+        worker_cpu_ms = round(1000 * cpu_took_s / len(seen.times_ms), 3)
+        figures = summary(seen, took_s) | {"worker_cpu_ms": worker_cpu_ms} | memory_figures(memory)
     for name, value in figures.items():
         print(f"{name:26} {value}")
     settings = {
@@ -272,12 +275,24 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 def memory_mib(pid: int) -> list[float]:
     """Return the resident memory of each worker of a service."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-            pages = int(Path(f"/proc/{child}/statm").read_text().split()[1])
-            found.append(round(pages * os.sysconf("SC_PAGE_SIZE") / MIB, 1))
-    return found
+    pages = [int((worker / "statm").read_text().split()[1]) for worker in workers_of(pid)]
+    return [round(each * os.sysconf("SC_PAGE_SIZE") / MIB, 1) for each in pages]
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time that all workers of a service have taken, in seconds."""
+    ticks = 0
+    for worker in workers_of(pid):
+        after_name = (worker / "stat").read_text().rpartition(")")[2].split()
+        ticks += int(after_name[11]) + int(after_name[12])  # utime and stime, see proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def workers_of(pid: int) -> list[Path]:
+    """Return the folders in /proc of a service's workers."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    folders = [Path("/proc", child) for child in children]
+    return [each for each in folders if b"spawn_main" in (each / "cmdline").read_bytes()]
 
 
 if __name__ == "__main__":

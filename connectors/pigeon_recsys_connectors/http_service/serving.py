@@ -35,7 +35,6 @@ from pigeon_recsys_connectors.http_service.settings import (
     read_http_settings,
 )
 from pigeon_recsys_connectors.http_service.worker import (
-    BACKLOG,
     FAILED,
     READY,
     OpenService,
@@ -45,6 +44,7 @@ from pigeon_recsys_connectors.http_service.worker import (
 
 logger = logging.getLogger(__name__)
 
+BACKLOG = 2_048  # connections that wait to be accepted
 LOOK_S = 0.2  # between two looks at a signal that came
 KILL_AFTER_S = 5.0  # beyond what a worker allows itself: closing logs and stores
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0

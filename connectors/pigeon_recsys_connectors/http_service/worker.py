@@ -30,6 +30,7 @@ from pigeon_recsys.service.slot_service import SlotService
 from pigeon_recsys.service.worker_news import Tell
 from pigeon_recsys_connectors.http_service.app import make_app
 from pigeon_recsys_connectors.http_service.connection import BoundedConnection
+from pigeon_recsys_connectors.http_service.fair_accepting import FairAccepting
 from pigeon_recsys_connectors.http_service.frame import Lifecycle
 from pigeon_recsys_connectors.http_service.http_metrics import HttpMetrics
 from pigeon_recsys_connectors.http_service.settings import HttpSettings
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 OpenService = Callable[[Tell], SlotService]  # picklable: a function of a module, or a partial of it
 READY, FAILED = b"ready", b"failed "  # what is told on the pipe and is no news
-BACKLOG = 2_048
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,6 @@ def _serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=round(settings.keep_alive_s),
         timeout_graceful_shutdown=round(settings.stop_s),
@@ -106,7 +105,7 @@ def _serve(
 
 
 class _Server(uvicorn.Server):
-    """Tells when it serves, and goes on for a while when it is to stop."""
+    """Shares connections with other workers, tells when it serves, goes on a while when to stop."""
 
     def __init__(
         self,
@@ -119,17 +118,30 @@ class _Server(uvicorn.Server):
         self._lifecycle = lifecycle
         self._drain_s = drain_s
         self._tell_ready = tell_ready
+        self._accepting: list[FairAccepting] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell."""
-        await super().startup(sockets)
+        await super().startup([])  # all but accepting
+        connections = self.server_state.connections
+        for listener in sockets or []:
+            accepting = FairAccepting(listener, self._connection, lambda: len(connections))
+            accepting.start()
+            self._accepting.append(accepting)
         self._tell_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on for a while, then accept nothing new and let requests end."""
         self._lifecycle.is_draining = True
         await asyncio.sleep(self._drain_s)
+        for accepting in self._accepting:
+            accepting.stop()
         await super().shutdown(sockets)
+
+    def _connection(self) -> BoundedConnection:
+        return BoundedConnection(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 class _Sender:
