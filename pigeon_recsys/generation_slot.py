@@ -15,8 +15,7 @@ class GenerationSlot(Slot):
     def close(self) -> None:
         """Stop what is at work, and write the decisions that wait to be logged."""
         super().close()
-        if self.parts.log is not None:
-            self.parts.log.close()
+        self.parts.close()
 
     @classmethod
     def from_settings(cls, path: Path | str) -> "GenerationSlot":

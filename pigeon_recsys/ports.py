@@ -25,6 +25,14 @@ from pigeon_recsys.records import (
 
 
 @runtime_checkable
+class Closes(Protocol):
+    """Something that holds a process, a thread or a connection."""
+
+    def close(self) -> None:
+        """Let go of it, for good."""
+
+
+@runtime_checkable
 class HistorySource(Protocol):
     """Where user histories are read."""
 

@@ -64,9 +64,11 @@ class ImagesFile(_Strict):
 
 
 class GeneratorFile(_Strict):
-    """What makes pictures in this process."""
+    """What makes pictures here, without a worker behind a broker."""
 
     weights: str = SHIPPED  # or the folder of a run
+    own_process: bool = True  # so that a model that crashes or hangs takes no slate along
+    timeout_s: float = Field(default=120.0, gt=0)  # of a picture in its process, which then ends
     ratio_choice: Literal["sweep", "predicted"] | float = "sweep"
     steps: int | None = None
     safety: str | None = None  # entry point of a classifier

@@ -8,6 +8,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         GeneratedItemStore,
         ImageStore,
         ItemCatalog,
+        LadderedGenerator,
         SafetyClassifier,
         SlateLog,
     )
@@ -117,10 +119,11 @@ def slot_parts(file: "SlotFile") -> SlotParts:
     catalog: ItemCatalog = DatasetFolder.open(file.place(parts.catalog))
     if items is not None and images is not None:
         catalog = CatalogWithGenerated(catalog, items, images)
-    generator = _generator(file, embedder, index)
     histories = connector("history_stores", parts.histories.kind).open(
         file.place(parts.histories.path), max_age_s=parts.histories.max_age_s
     )
+    calibration, beliefs = _calibration(file), _beliefs(file)
+    generator = _generator(file, artifacts, embedder, index)
     return SlotParts(
         histories=histories,
         catalog=catalog,
@@ -131,8 +134,8 @@ def slot_parts(file: "SlotFile") -> SlotParts:
         stored=items,
         keep=_keep(embedder, index, images, items, safety, generator),
         safety=safety,
-        calibration=_calibration(file),
-        beliefs=_beliefs(file),
+        calibration=calibration,
+        beliefs=beliefs,
         shown=shown_lately(file),
         recent=RecentSlates(parts.recent_slates) if parts.recent_slates else None,
         log=_slate_log(file),
@@ -151,18 +154,32 @@ def image_store(file: "SlotFile") -> "ImageStore | None":
 
 
 def _generator(
-    file: "SlotFile", embedder: "OnnxEmbedder", index: "FaissIndex"
-) -> "LadderedPigeon | None":
+    file: "SlotFile", artifacts: Path, embedder: "OnnxEmbedder", index: "FaissIndex"
+) -> "LadderedGenerator | None":
+    """Return what makes pictures for requests, loaded, in a process of its own or in this one."""
     told = file.parts.generator
     if told is None:
         return None
+    from pigeon_recsys.generation.generator_process import LadderedGeneratorProcess
     from pigeon_recsys.generation.laddered_generator import LadderedPigeon
 
     settings = GeneratorSettings(told.ratio_choice)
     if told.steps is not None:
         settings = replace(settings, steps=told.steps)
     weights = SHIPPED_WEIGHTS if told.weights == "shipped" else file.place(told.weights)
-    return LadderedPigeon(_pigeon(weights, embedder, index, settings))
+    if not told.own_process:
+        return LadderedPigeon(_pigeon(weights, embedder, index, settings))
+    make = partial(load_laddered, artifacts.absolute(), weights.absolute(), settings)
+    process = LadderedGeneratorProcess(make, told.timeout_s)
+    process.start()
+    return process
+
+
+def load_laddered(artifacts: Path, weights: Path, settings: GeneratorSettings) -> "LadderedPigeon":
+    """Return `load_generator`'s with its cheaper ways."""
+    from pigeon_recsys.generation.laddered_generator import LadderedPigeon
+
+    return LadderedPigeon(load_generator(artifacts, weights, settings))
 
 
 def _safety(file: "SlotFile") -> "SafetyClassifier | None":
@@ -179,7 +196,7 @@ def _keep(
     images: "ImageStore | None",
     items: "GeneratedItemStore | None",
     safety: "SafetyClassifier | None",
-    generator: "LadderedPigeon | None",
+    generator: "LadderedGenerator | None",
 ) -> "Keep | None":
     """Return what stores the pictures made for slates, None where there are no stores."""
     from pigeon_recsys.generation.keeping import PictureKeeper, keeps_for_slates

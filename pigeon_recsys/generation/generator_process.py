@@ -6,53 +6,34 @@ Out: what the generator in the process makes; `GenerationTimeout` or `Generation
 
 A thread that hangs in a model cannot be stopped, and a crash of a GPU library takes its process
 along. The process is started when it is first needed, and ends with the one that started it. What
-a laddered generator keeps of its users is lost with it.
+a laddered generator keeps of its users is lost with it. It is a Python of its own that imports what
+it needs and never the program it works for, so that a script may use one as it stands.
 """
 
-import logging
-import multiprocessing
 import os
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from subprocess import DEVNULL, Popen
 
-from pigeon_recsys.errors import GenerationError, GenerationTimeout, PigeonError, SettingsError
+from pigeon_recsys.errors import GenerationError, GenerationTimeout, SettingsError
+from pigeon_recsys.generation.generator_child import Call, Failure
 from pigeon_recsys.ports import ImageGenerator, LadderedGenerator
 from pigeon_recsys.records import Generation, GenerationTask
 
-logger = logging.getLogger(__name__)
-
-SPAWN = multiprocessing.get_context("spawn")  # a forked process may not use CUDA
-PARENT_LOOK_S = 1.0  # how often the process looks whether its parent lives
+CHILD = "from pigeon_recsys.generation.generator_child import main; main()"
 STOP_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One method of the generator, to be called in the process."""
-
-    method: str
-    argument: object
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What went wrong in the process."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class GeneratorProcess:
     """Implements the `ImageGenerator` port; of several threads, one waits for the other.
 
-    `make_generator` is called in the process, so it must be a function of a module, or a `partial`
-    of one. `start_timeout_s` bounds loading, `timeout_s` each call, waiting for others apart.
+    `make_generator` is called in the process, so it must be a function of a module that can be
+    imported there (`__main__` cannot), or a `partial` of one. `start_timeout_s` bounds loading,
+    `timeout_s` each call, waiting for others apart.
     """
 
     def __init__(
@@ -68,8 +49,8 @@ class GeneratorProcess:
         self._make_generator = make_generator
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
-        self._process: SpawnProcess | None = None
-        self._pipe: Connection | None = None
+        self._process: Popen[bytes] | None = None
+        self._pipe: Connection[object, object] | None = None
         self._version: str | None = None
         self._asking = threading.Lock()  # one question at a time
         self._starting = threading.Lock()  # against a `close` from another thread
@@ -77,12 +58,21 @@ class GeneratorProcess:
 
     @property
     def version(self) -> str:
-        """That of the generator; starts the process."""
+        """That of the generator; starts the process where it has not been."""
+        if self._version is None:
+            self.start()
+        assert self._version is not None
+        return self._version
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs, or ran last; None before there was any."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Load the generator before it is needed. Raises `GenerationError`."""
         with self._asking:
-            if self._version is None:
-                self._start()
-            assert self._version is not None
-            return self._version
+            self._start()
 
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
         """Return one generation a task. Raises `GenerationError` and `GenerationTimeout`."""
@@ -106,11 +96,11 @@ class GeneratorProcess:
     def _ask(self, call: Call, *, may_start: bool = True) -> object:
         """Return the answer of the process; where there is none, of a new one, or None."""
         with self._asking:
-            if self._process is None or not self._process.is_alive():
+            if self._process is None or self._process.poll() is not None:
                 if not may_start:
                     return None
                 self._start()
-            answer = self._exchange(call, self._timeout_s)
+            answer = self._exchange([call], self._timeout_s)
         if isinstance(answer, Failure):
             raise GenerationError(str(answer))
         return answer
@@ -120,31 +110,27 @@ class GeneratorProcess:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.join(STOP_TIMEOUT_S)
+            _wait_for(process)
 
     def _start(self) -> None:
         """Start a process and wait until the generator is loaded."""
         self._end()
         if self._pipe is not None:
             self._pipe.close()
-        self._pipe, theirs = SPAWN.Pipe()
-        with self._starting:
+        self._pipe, theirs = Pipe()
+        with theirs, self._starting:
             if self._is_closed:
                 raise GenerationError("the generator is closed.")
-            process = SPAWN.Process(
-                target=_serve, args=(theirs, self._make_generator, os.getpid()), daemon=True
-            )
-            process.start()
-            self._process = process
-        theirs.close()
-        answer = self._exchange(None, self._start_timeout_s)
+            command = [sys.executable, "-c", CHILD, str(theirs.fileno()), str(os.getpid())]
+            self._process = Popen(command, stdin=DEVNULL, pass_fds=[theirs.fileno()])
+        answer = self._exchange([sys.path, self._make_generator], self._start_timeout_s)
         if not isinstance(answer, str):
             self._end()
             raise GenerationError(f"the generator cannot be loaded: {answer}")
         self._version = answer
 
-    def _exchange(self, call: Call | None, timeout_s: float) -> object:
-        """Send a call, where there is one, and return the answer, both before the time is up.
+    def _exchange(self, told: Sequence[object], timeout_s: float) -> object:
+        """Send what is to be told and return the answer, both before the time is up.
 
         At that time the process is killed, which ends a `send` or `recv` that waits for it.
         """
@@ -159,8 +145,8 @@ class GeneratorProcess:
         killer = threading.Timer(timeout_s, expire)
         killer.start()
         try:
-            if call is not None:
-                self._pipe.send(call)
+            for each in told:
+                self._pipe.send(each)
             return self._pipe.recv()
         except (EOFError, OSError) as exc:
             if expired.is_set():
@@ -177,8 +163,7 @@ class GeneratorProcess:
         process, self._process = self._process, None
         if process is None:
             return "it was closed"
-        process.join(STOP_TIMEOUT_S)
-        return f"exit code {process.exitcode}"
+        return f"exit code {_wait_for(process)}"
 
 
 class LadderedGeneratorProcess(GeneratorProcess):
@@ -209,38 +194,9 @@ class LadderedGeneratorProcess(GeneratorProcess):
         return answer or 0
 
 
-def _serve(pipe: Connection, make_generator: Callable[[], ImageGenerator], parent: int) -> None:
-    """Answer calls until the other end is gone; the life of the process."""
-    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+def _wait_for(process: "Popen[bytes]") -> int | None:
+    """Return the exit code of a process that is about to end, None where it does not."""
     try:
-        generator = make_generator()
-    except Exception as exc:
-        logger.exception("loading the generator failed")
-        pipe.send(_told(exc))
-        return
-    pipe.send(generator.version)
-    while True:
-        try:
-            call: Call = pipe.recv()
-        except EOFError:
-            return
-        answer: object
-        try:
-            answer = getattr(generator, call.method)(call.argument)
-        except Exception as exc:
-            logger.exception("the generator's %s failed", call.method)
-            answer = _told(exc)
-        pipe.send(answer)
-
-
-def _told(exc: Exception) -> Failure:
-    """Return an error as it can travel: ours by its message, any other with its type."""
-    is_ours = isinstance(exc, PigeonError)
-    return Failure(str(exc) if is_ours else f"{type(exc).__name__}: {exc}")
-
-
-def _end_with(parent: int) -> None:
-    """End this process once its parent is gone, also in the middle of a picture."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_LOOK_S)
-    os._exit(1)
+        return process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return None

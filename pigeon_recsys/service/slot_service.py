@@ -182,8 +182,7 @@ class SlotService:
         with ExitStack() as stack:  # all of it, whatever fails
             for close in self.parts.closes:
                 stack.callback(close)
-            if self.slot.parts.log is not None:
-                stack.callback(self.slot.parts.log.close)
+            stack.callback(self.slot.parts.close)
             stack.callback(self.slot.close)
             if self.parts.generations is not None:
                 stack.callback(self.parts.generations.close)

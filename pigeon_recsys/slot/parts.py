@@ -1,9 +1,11 @@
 """What a slot is made of: ports, and what was fitted for them."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from pigeon_recsys.generation.ladder import Keep
 from pigeon_recsys.ports import (
+    Closes,
     GeneratedItemStore,
     HistorySource,
     ImageEmbedder,
@@ -39,3 +41,10 @@ class SlotParts:
     shown: RecentlyShown = field(default_factory=RecentlyShown)
     recent: RecentSlates | None = None  # keeps the newest slates for whoever asks why
     log: SlateLog | None = None  # should not make callers wait: `service.background_log`
+
+    def close(self) -> None:
+        """Write the decisions that wait to be logged, and end a generator's process."""
+        with ExitStack() as stack:  # all of it, whatever fails
+            for part in (self.generator, self.log):
+                if isinstance(part, Closes):
+                    stack.callback(part.close)

@@ -218,16 +218,12 @@ def _slate(draft: Draft, blended: Blend) -> Slate:
         for place in blended.placements
         if place.is_generated or place.creative_id
     }
-    reason = (
-        blended.reason
-        if draft.ranked and draft.ranked.offers
-        else f"no generated item: {found.reason}"
-    )
+    told = blended.reason if draft.ranked and draft.ranked.offers else "no generated item"
     return Slate(
         request_id=draft.request.request_id,
         user_id=draft.request.user_id,
         placements=blended.placements,
-        reason=reason,
+        reason=": ".join(filter(None, (told, found.reason))),
         rung=found.rung,
         generation=found.generation,
         items=tuple(item for item in found.items if item.item_id in placed),

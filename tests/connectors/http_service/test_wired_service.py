@@ -4,8 +4,11 @@ Everything is real but the ranker: the catalog, Feast's stores, the files of pic
 the generator with the shipped weights, the log. `service_wiring` puts it together for two workers.
 """
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +18,19 @@ from starlette.testclient import TestClient
 
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.world import generate_world
+from pigeon_recsys.generation.generator_process import LadderedGeneratorProcess
 from pigeon_recsys.generation.laddered_generator import LadderedPigeon
+from pigeon_recsys.generation_slot import GenerationSlot
 from pigeon_recsys.ranking.onnx_ranker import OnnxRanker
-from pigeon_recsys.records import GENERATED_PREFIX, LIKE, GeneratedItem, History, SlotRequest
+from pigeon_recsys.records import (
+    GENERATED_PREFIX,
+    LIKE,
+    GeneratedItem,
+    History,
+    Reference,
+    ScoredItem,
+    SlotRequest,
+)
 from pigeon_recsys.retrieval.faiss_index import FaissIndex
 from pigeon_recsys.service.slot_service import SlotService
 from pigeon_recsys.service_wiring import slot_service
@@ -29,6 +42,7 @@ from tests.connectors.http_service.conftest import bearer, settings_with_keys
 from tests.connectors.http_service.world import GenerousRanker, two_workers
 
 USER, OTHER = "ada", "bob"
+CAKE = Reference(text="a happy cake")
 NUM_ITEMS, NUM_LIKED = 60, 5
 WITHIN_S = 60.0
 SETTINGS = """
@@ -37,7 +51,7 @@ artifacts: artifacts
 histories: {path: store}
 items: {path: store}
 images: {url: images}
-generator: {weights: shipped, ratio_choice: 0.5, steps: 1}
+generator: {weights: shipped, ratio_choice: 0.5, steps: 1, own_process: false}
 slot: {deadline_ms: 30000, num_candidates: 60}
 log: {to: parquet, at: log}
 recent_slates: 10
@@ -170,6 +184,32 @@ def test_from_slates_to_the_erasure_of_a_user(
     assert left == ["images", "results", "tickets"], "what was made for the other user"
     gone = workers.post("/v1/slates", user_id=USER)
     assert not any(place["is_generated"] for place in gone["placements"])  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_model_that_crashes_takes_no_slate_along(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OnnxRanker, "load", lambda path, index: GenerousRanker())
+    path = settings.with_name("own_process.yaml")
+    path.write_text(SETTINGS.replace("own_process: false", "own_process: true"))
+    offered = DatasetFolder.open(settings.parent / "data").item_ids[-3:]
+    candidates = tuple(ScoredItem(item_id, 1.0) for item_id in offered)
+    with GenerationSlot.from_settings(path) as slot, ThreadPoolExecutor(1) as caller:
+        generator = slot.parts.generator
+        assert isinstance(generator, LadderedGeneratorProcess)
+        assert (pid := generator.pid) is not None
+        os.kill(pid, signal.SIGSTOP)  # in the middle of a picture, for as long as it takes
+        filling = caller.submit(slot.fill, SlotRequest("r1", OTHER, candidates=candidates))
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGKILL)
+        slate = filling.result(WITHIN_S)
+        assert (slate.rung, generator.pid != pid) == ("few_steps", True), "of the next process"
+        assert "fresh: the generator's process ended: exit code -9" in slate.reason
+        own = [place.item_id for place in slate.placements if not place.is_generated]
+        assert tuple(own) == offered
+        after = slot.fill(SlotRequest("r2", OTHER, candidates=candidates, reference=CAKE))
+        assert after.rung == "fresh", after.reason
 
 
 def cached(service: SlotService) -> int:
