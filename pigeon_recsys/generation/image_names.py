@@ -27,6 +27,16 @@ def picture_name(content_hash: str) -> str:
     return f"images/{content_hash[:2]}/{content_hash}.png"
 
 
+def sweep_name(content_hash: str) -> str:
+    """Return the name of what was hidden and tried for a picture, by its content."""
+    return f"sweeps/{content_hash[:2]}/{content_hash}.json"
+
+
+def files_of_picture(content_hash: str) -> tuple[str, str]:
+    """Return the names of all that is stored of a picture, the picture last."""
+    return sweep_name(content_hash), picture_name(content_hash)
+
+
 def result_name(job_key: str) -> str:
     """Return the name of what a job has made."""
     return f"results/{job_key[:2]}/{job_key}.json"

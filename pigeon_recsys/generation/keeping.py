@@ -1,8 +1,8 @@
 """Keep a picture that was just made: check it, store it, describe it.
 
 In:  a generation.
-Out: the generated item that names the stored picture; `GenerationError` for the first check that
-     it does not pass.
+Out: the generated item that names the stored picture, beside which lies what was hidden and tried
+     for it; `GenerationError` for the first check that it does not pass.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ import numpy as np
 
 from pigeon_recsys.errors import GenerationError
 from pigeon_recsys.generation.checks import check_not_blank, check_not_copy, check_safe, check_sound
-from pigeon_recsys.generation.image_names import picture_name
+from pigeon_recsys.generation.image_names import files_of_picture, picture_name, sweep_name
 from pigeon_recsys.generation.picture_file import encode_picture
+from pigeon_recsys.generation.sweep_record import encode_sweep
 from pigeon_recsys.ports import (
     GeneratedItemStore,
     ImageEmbedder,
@@ -46,7 +47,9 @@ class PictureKeeper:
         check_not_copy(vector, self.index)
         if self.safety is not None:
             check_safe(made.pixels, self.safety)
-        url = self.images.write(picture_name(made.provenance.content_hash), encode_picture(made))
+        told = made.provenance.content_hash
+        self.images.write(sweep_name(told), encode_sweep(made))
+        url = self.images.write(picture_name(told), encode_picture(made))
         return GeneratedItem(
             item_id=made.item_id,
             image=url,
@@ -68,7 +71,8 @@ def keeps_for_slates(
     def keep(made: Generation, begun_ms: int) -> GeneratedItem:
         item = keeper.keep(made, _key(made), REASON)
         if items.put([item], begun_ms=begun_ms):
-            keeper.images.delete(picture_name(made.provenance.content_hash))
+            for name in files_of_picture(made.provenance.content_hash):
+                keeper.images.delete(name)
             forget(made.provenance.user_id)
             raise GenerationError("the user was erased before the picture was ready.")
         return item

@@ -9,13 +9,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from pigeon_recsys.generation.picture_file import encode_png
+from pigeon_recsys.generation.sweep_record import SweepScore
 from pigeon_recsys.generation.xmp import GENERATED
-from pigeon_recsys.records import Generation, Pixels, SweepImage, TokenMask
+from pigeon_recsys.records import Pixels, Provenance, SweepImage, TokenMask
 
 MAX_SIDE = 320  # pixels; larger pictures are shown, and stored in the page, at this size
 CHART_HEIGHT = 100  # units of the chart's own coordinates; a sweep image is one unit wide
@@ -42,12 +44,22 @@ def format_date(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def chosen_image(generation: Generation) -> SweepImage | None:
-    """Return the sweep image that became the generated item; None where nothing was swept."""
-    ratio = generation.provenance.reference_mask_ratio
-    return next(
-        (one for one in generation.sweep if math.isclose(one.reference_mask_ratio, ratio)), None
-    )
+class Swept(Protocol):
+    """A picture that was chosen from a sweep, whether its other pictures are known or not."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which ratio was chosen."""
+
+    @property
+    def sweep(self) -> tuple[SweepImage | SweepScore, ...]:
+        """What was made at every ratio, and its scores."""
+
+
+def chosen_image(made: Swept) -> SweepImage | SweepScore | None:
+    """Return what of a sweep became the generated item; None where nothing was swept."""
+    ratio = made.provenance.reference_mask_ratio
+    return next((one for one in made.sweep if math.isclose(one.reference_mask_ratio, ratio)), None)
 
 
 def hidden_cells(mask: TokenMask) -> str:
@@ -67,7 +79,7 @@ class ScoreChart:
     lines: tuple[tuple[str, str], ...]  # name of the curve, its path
 
 
-def draw_chart(sweep: Sequence[SweepImage]) -> ScoreChart | None:
+def draw_chart(sweep: Sequence[SweepImage | SweepScore]) -> ScoreChart | None:
     """Return the curves of a sweep; None below two images or where a score is not finite."""
     curves = {
         "history": [image.history_score for image in sweep],

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from pigeon_recsys.errors import PigeonError
-from pigeon_recsys.generation.image_names import picture_name, result_name, ticket_name
+from pigeon_recsys.generation.image_names import files_of_picture, result_name, ticket_name
 from pigeon_recsys.hashed_ids import hashed, without_user
 from pigeon_recsys.history.events import Erased, HistoryEvent
 from pigeon_recsys.history.state import HistoryState
@@ -142,14 +142,14 @@ class Erasure:
         return self.histories.join([known.merged([Erased(user_id, at_ms)])]).num_changed
 
     def _delete_files(self, left: Sequence[ErasedItem]) -> int:
-        """Delete pictures, results and tickets; pixels name a picture, as they do its item."""
+        """Delete pictures, their sweeps, results and tickets; pixels name a picture."""
         names = [
             name
             for each in left
             for name in (
                 result_name(each.job_key),
                 ticket_name(each.job_key),
-                picture_name(each.content_hash),
+                *files_of_picture(each.content_hash),
             )
         ]
         return sum(self.images.delete(name) for name in names)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from pigeon_recsys.datasets.pictures import BadPicture, decode_picture
 from pigeon_recsys.errors import ImageStoreError, PigeonError, StoreError, UnknownItem, public_text
-from pigeon_recsys.generation.image_names import picture_name
+from pigeon_recsys.generation.image_names import picture_name, sweep_name
+from pigeon_recsys.generation.sweep_record import BadSweepRecord, SweepRecord, decode_sweep
 from pigeon_recsys.ports import ImageStore, ItemCatalog
 from pigeon_recsys.records import GENERATED_PREFIX, GeneratedItem, Pixels, Reference
 
@@ -77,6 +78,17 @@ class Pictures:
         if reference.text.strip() or reference.item_id is None:
             return reference.text.strip()
         return self.title(reference.item_id)
+
+    def sweep(self, item: GeneratedItem) -> SweepRecord | None:
+        """Return what was hidden and tried for a stored picture; None where nobody knows."""
+        if self.images is None:
+            return None
+        try:
+            file = self.images.read(sweep_name(item.provenance.content_hash))
+            return None if file is None else decode_sweep(file)
+        except (ImageStoreError, BadSweepRecord) as exc:
+            logger.warning("the sweep of %s is not shown: %s", item.item_id, exc)
+            return None
 
     def file(self, item: GeneratedItem) -> bytes | None:
         """Return the stored file of a generated item, None without one.

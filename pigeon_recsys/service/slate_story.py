@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pigeon_recsys.generation.ladder import Rung
+from pigeon_recsys.generation.sweep_record import SweepScore
 from pigeon_recsys.ranking.blend_input import Offer
 from pigeon_recsys.records import (
     GENERATED_PREFIX,
     GeneratedItem,
-    Generation,
     Pixels,
     Placement,
+    Provenance,
     Reference,
     Slate,
+    SweepImage,
     TokenMask,
     Vectors,
 )
@@ -95,6 +97,17 @@ class StageRow:
 
 
 @dataclass(frozen=True)
+class ToldPicture:
+    """A picture, made for this request or earlier, and how the model came to it."""
+
+    item_id: str
+    provenance: Provenance
+    history_masks: tuple[TokenMask, ...]
+    sweep: tuple[SweepImage | SweepScore, ...]
+    stored_pixels: Pixels | None  # of one made earlier, whose sweep has no pictures
+
+
+@dataclass(frozen=True)
 class SlateStory:
     """A slate, and all that is known of how it came about."""
 
@@ -103,15 +116,19 @@ class SlateStory:
     is_whole: bool  # False: it was given up, and is the caller's own slate
     feed: tuple[Tile, ...]
     history: tuple[Pictured, ...]  # what the generator was given, or the newest liked items
-    masks: Mapping[str, TokenMask]  # of history pictures, by item id
     reference: Reference | None
     reference_shown: Pictured | None
-    generation: Generation | None  # made for this request
+    told: ToldPicture | None  # the picture that history, reference and sweep are told of
     offers: tuple[OfferRow, ...]
     candidates: tuple[ScoreRow, ...]
     rungs: tuple[RungRow, ...]  # empty where the ladder was not reached
     stages: tuple[StageRow, ...]
     allowed_ms: float | None  # None: no deadline
+
+    @property
+    def masks(self) -> Mapping[str, TokenMask]:
+        """The masks of history pictures by item id; none where nobody kept them."""
+        return {mask.item_id: mask for mask in self.told.history_masks} if self.told else {}
 
     @property
     def total_ms(self) -> float:
@@ -128,19 +145,18 @@ def tell_slate(
     draft: Draft, slate: Slate, pictures: Pictures, default_deadline_ms: float | None = None
 ) -> SlateStory:
     """Tell the story of a slate; the default deadline is that of requests without their own."""
-    generation = draft.found.generation
+    told = _told(draft, slate, pictures)
     given_ms = draft.request.deadline_ms
-    reference = generation.provenance.reference if generation else draft.request.reference
+    reference = told.provenance.reference if told else draft.request.reference
     return SlateStory(
         draft=draft,
         slate=slate,
         is_whole=draft.became(slate),
         feed=tuple(_tiles(draft, slate, pictures)),
-        history=_history(draft, generation, pictures),
-        masks={mask.item_id: mask for mask in generation.history_masks} if generation else {},
+        history=_history(draft, told, pictures),
         reference=reference,
         reference_shown=_reference_shown(reference, pictures),
-        generation=generation,
+        told=told,
         offers=tuple(_offers(draft, slate, pictures)),
         candidates=tuple(_candidates(draft, slate, pictures)),
         rungs=_rungs(draft),
@@ -173,11 +189,22 @@ def _pixels(draft: Draft, item: GeneratedItem) -> Pixels | None:
     return made.pixels if made is not None and made.item_id == item.item_id else None
 
 
-def _history(
-    draft: Draft, generation: Generation | None, pictures: Pictures
-) -> tuple[Pictured, ...]:
-    if generation is not None:
-        shown: Sequence[str] = generation.provenance.history_item_ids
+def _told(draft: Draft, slate: Slate, pictures: Pictures) -> ToldPicture | None:
+    """Return the picture that the slate shows, or else the newest on offer."""
+    made = draft.found.generation
+    if made is not None:
+        return ToldPicture(made.item_id, made.provenance, made.history_masks, made.sweep, None)
+    for item in (*slate.items, *draft.found.items):
+        record = pictures.sweep(item)
+        masks, sweep = (record.history_masks, record.sweep) if record else ((), ())
+        pixels = pictures.of_made(item).pixels
+        return ToldPicture(item.item_id, item.provenance, masks, sweep, pixels)
+    return None
+
+
+def _history(draft: Draft, told: ToldPicture | None, pictures: Pictures) -> tuple[Pictured, ...]:
+    if told is not None:
+        shown: Sequence[str] = told.provenance.history_item_ids
     else:
         shown = draft.history.liked[-NUM_LIKED:] if draft.history else ()
     return tuple(pictures.of_catalog(item_id) for item_id in shown)

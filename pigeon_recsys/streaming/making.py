@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pigeon_recsys.errors import DatasetError, EventError, GenerationError, StoreError, UnknownItem
-from pigeon_recsys.generation.image_names import picture_name, result_name
+from pigeon_recsys.generation.image_names import files_of_picture, result_name
 from pigeon_recsys.generation.keeping import PictureKeeper
 from pigeon_recsys.ports import (
     GeneratedItemStore,
@@ -167,8 +167,8 @@ class ItemMaker:
         stage = self._stage
         if not stage.items.put([item], begun_ms=job.caused_ms):
             return Made(item, gpu_s, was_stored)
-        stage.images.delete(result_name(job.key))
-        stage.images.delete(picture_name(item.provenance.content_hash))
+        for name in (result_name(job.key), *files_of_picture(item.provenance.content_hash)):
+            stage.images.delete(name)
         fault = GenerationError("the user was erased before the picture was ready.")
         return Failed(fault, gpu_s, is_final=True)
 

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pigeon_recsys.generation.image_names import picture_name
+from pigeon_recsys.generation.image_names import picture_name, sweep_name
 from pigeon_recsys.generation.picture_file import encode_picture
+from pigeon_recsys.generation.sweep_record import encode_sweep
 from pigeon_recsys.ranking.calibration import Calibration
 from pigeon_recsys.ranking.calibration_curves import PlattCurve
 from pigeon_recsys.ranking.constraints import BlendConstraints, BlendPolicy
@@ -94,6 +95,7 @@ def make_service(blending: BlendConstraints | None = None, **changes: object) ->
     items, images = FakeGeneratedItemStore(), FakeImageStore()
 
     def keep(made: Generation, begun_ms: int) -> GeneratedItem:
+        images.write(sweep_name(made.provenance.content_hash), encode_sweep(made))
         url = images.write(picture_name(made.provenance.content_hash), encode_picture(made))
         vector = embedder.embed([made.pixels])[0]
         item = GeneratedItem(made.item_id, url, vector, "c0ffee" * 8, "request", made.provenance)

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from pigeon_recsys.errors import LogError, UnknownItem
-from pigeon_recsys.generation.image_names import picture_name, result_name, ticket_name
+from pigeon_recsys.generation.image_names import (
+    picture_name,
+    result_name,
+    sweep_name,
+    ticket_name,
+)
 from pigeon_recsys.hashed_ids import hashed
 from pigeon_recsys.history.events import Erased, Interacted
 from pigeon_recsys.history.state import HistoryState
@@ -25,7 +30,7 @@ LATER = CREATED_MS + 1_000
 USER = "ada-7f3"
 MINE = [make_item(number, user_id=USER) for number in (1, 2)]
 OTHERS = make_item(3, user_id="eve")
-COMPLETE = {"items": 2, "history": 1, "cache": 1, "images": 6, "index": 2, "log": 2}
+COMPLETE = {"items": 2, "history": 1, "cache": 1, "images": 8, "index": 2, "log": 2}
 
 
 class Cache:
@@ -61,6 +66,7 @@ class World:
         self.index = FaissIndex.build(["cat"], np.eye(1, DIM, dtype=np.float32))
         for item in (*MINE, OTHERS):
             self.images.write(picture_name(item.provenance.content_hash), b"picture")
+            self.images.write(sweep_name(item.provenance.content_hash), b"sweep")
             self.images.write(result_name(item.job_key), b"result")
             self.images.write(ticket_name(item.job_key), b"ticket")
             self.items.put([item])
@@ -83,6 +89,7 @@ class World:
         assert self.items.users[USER].left == ()
         assert set(self.images.contents) == {
             picture_name(OTHERS.provenance.content_hash),
+            sweep_name(OTHERS.provenance.content_hash),
             result_name(OTHERS.job_key),
             ticket_name(OTHERS.job_key),
         }
@@ -170,7 +177,7 @@ def test_a_history_of_another_capacity_is_emptied() -> None:
 def test_without_index_caches_and_log_the_stores_alone_are_erased() -> None:
     world = World()
     erasure = Erasure(world.items, world.images, world.histories)
-    assert erasure.erase(USER, LATER).erased == {"items": 2, "history": 1, "images": 6}
+    assert erasure.erase(USER, LATER).erased == {"items": 2, "history": 1, "images": 8}
     world.index.remove(each.item_id for each in MINE)
     with pytest.raises(UnknownItem):
         world.index.vectors([MINE[0].item_id])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pigeon_recsys.generation.image_names import sweep_name
 from pigeon_recsys.generation.ladder import Rung
 from pigeon_recsys.ranking.constraints import BlendConstraints
 from pigeon_recsys.ranking.exploration import SlotPolicy
@@ -32,7 +33,7 @@ def test_the_feed_shows_each_place_with_its_picture_and_the_generated_one_marked
     assert [tile.placement for tile in story.feed] == list(story.slate.placements)
     assert all(tile.shown.pixels is not None for tile in story.feed)
     (made,) = [tile for tile in story.feed if tile.is_generated]
-    assert made.made_id == story.generation.item_id
+    assert made.made_id == story.told.item_id
     assert made.shown.title == "a happy bear"
 
 
@@ -84,9 +85,41 @@ def test_the_rung_taken_is_told_with_what_kept_from_higher_ones():
         Rung.CATALOG: "not needed",
     }
     assert "are left" in story.rungs[0].why
-    assert story.generation is None
-    assert not story.masks
     assert [tile.shown.pixels is not None for tile in story.feed if tile.is_generated] == [True]
+
+
+def test_a_stored_picture_tells_its_masks_and_the_scores_of_its_sweep():
+    service = make_service()
+    fresh = told(service).told
+    stored = told(service, deadline_ms=400.0)
+    assert stored.draft.found.generation is None
+    assert stored.told.item_id == fresh.item_id
+    assert [item.item_id for item in stored.history] == list(LIKED)
+    assert stored.told.history_masks == fresh.history_masks
+    assert [(one.reference_mask_ratio, one.score) for one in stored.told.sweep] == [
+        (one.reference_mask_ratio, one.score) for one in fresh.sweep
+    ]
+    assert stored.told.stored_pixels is not None
+    assert stored.reference == ASKED
+
+
+@pytest.mark.parametrize("content", [None, b"no record"])
+def test_a_stored_picture_without_a_sweep_that_can_be_read_is_told_without_it(content):
+    service = make_service()
+    made = told(service).told
+    name = sweep_name(made.provenance.content_hash)
+    service.parts.images.delete(name)
+    if content is not None:
+        service.parts.images.write(name, content)
+    story = told(service, deadline_ms=400.0)
+    assert story.told.item_id == made.item_id
+    assert (story.told.history_masks, story.told.sweep, story.masks) == ((), (), {})
+
+
+def test_without_any_picture_nothing_is_told_of_one():
+    story = told(make_service(), deadline_ms=400.0)
+    assert (story.told, dict(story.masks), story.slate.rung) == (None, {}, Rung.CATALOG)
+    assert [item.item_id for item in story.history] == list(LIKED)
 
 
 def test_stages_follow_each_other_and_add_up():
@@ -141,7 +174,7 @@ def test_what_cannot_be_placed_was_no_choice_of_the_policy():
 def test_a_creative_shows_its_picture_under_the_title_of_its_item():
     service = make_service()
     story = told(service)
-    made_id = story.generation.item_id
+    made_id = story.told.item_id
     worn = Placement(0, "sticker-8", 1.0, is_generated=False, creative_id=made_id)
     pictures = Pictures(service.slot.parts.catalog, service.parts.images)
     slate = replace(story.slate, placements=(worn,))
@@ -149,7 +182,7 @@ def test_a_creative_shows_its_picture_under_the_title_of_its_item():
     assert tile.is_generated
     assert tile.made_id == made_id
     assert tile.shown.title == pictures.title("sticker-8")
-    assert (tile.shown.pixels == story.generation.pixels).all()
+    assert (tile.shown.pixels == story.draft.found.generation.pixels).all()
 
 
 def test_without_an_image_store_a_stored_picture_says_why_it_is_missing():

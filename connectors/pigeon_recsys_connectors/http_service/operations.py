@@ -69,7 +69,7 @@ OK = {"status": "ok", "problems": []}
 FAILING = {"status": "failing", "problems": ["the store of items fails; the log says why"]}
 ERASED = {
     "at_ms": AT_MS,
-    "erased": {"items": 2, "history": 1, "images": 6, "index": 2, "memory": 3, "log": 3},
+    "erased": {"items": 2, "history": 1, "images": 8, "index": 2, "memory": 3, "log": 3},
 }
 METRICS_TEXT = '# TYPE pigeon_slates_total counter\npigeon_slates_total{rung="stored"} 1.0\n'
 LOCATION = {"Location": "The ticket's URL, to ask again."}

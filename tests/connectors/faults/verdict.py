@@ -8,11 +8,13 @@ import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from pigeon_recsys.generation.image_names import picture_name, result_name
+from pigeon_recsys.generation.image_names import picture_name, result_name, sweep_name
+from pigeon_recsys.generation.sweep_record import decode_sweep
 from pigeon_recsys.history.state import HistoryState
 from pigeon_recsys.records import GeneratedItem, content_hash
 from pigeon_recsys.streaming.dead_letters import REASON, SOURCE, SUFFIX
@@ -221,6 +223,9 @@ def _check_file(name: str, content: bytes) -> None:
         with Image.open(io.BytesIO(content)) as picture:
             pixels = np.asarray(picture.convert("RGB"))
         assert name == picture_name(content_hash(pixels)), f"{name} shows something else"
+    elif name.startswith("sweeps/"):
+        decode_sweep(content)
+        assert name == sweep_name(PurePosixPath(name).stem)
     elif name.endswith(".json"):
         assert name == result_name(JsonGeneratedItems().decode(content).job_key)
     else:

@@ -181,7 +181,7 @@ def test_from_slates_to_the_erasure_of_a_user(
     assert workers.client.get(f"/v1/items/{others.item_id}/image").status_code == 200
     images = settings.parent / "images"
     left = sorted(path.relative_to(images).parts[0] for path in images.glob("*/*/*"))
-    assert left == ["images", "results", "tickets"], "what was made for the other user"
+    assert left == ["images", "results", "sweeps", "tickets"], "what was made for the other user"
     gone = workers.post("/v1/slates", user_id=USER)
     assert not any(place["is_generated"] for place in gone["placements"])  # type: ignore[attr-defined]
 
@@ -198,7 +198,8 @@ def test_a_model_that_crashes_takes_no_slate_along(
     with GenerationSlot.from_settings(path) as slot, ThreadPoolExecutor(1) as caller:
         generator = slot.parts.generator
         assert isinstance(generator, LadderedGeneratorProcess)
-        assert (pid := generator.pid) is not None
+        pid = generator.pid
+        assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # in the middle of a picture, for as long as it takes
         filling = caller.submit(slot.fill, SlotRequest("r1", OTHER, candidates=candidates))
         time.sleep(0.5)
