@@ -30,7 +30,8 @@ SHOWN_FAULTS = 20  # of one file
 
 TEXT, NUMBER, TIME, COUNT = pa.string(), pa.float64(), pa.int64(), pa.int32()
 NUMBERS, TEXTS = pa.map_(TEXT, NUMBER), pa.map_(TEXT, TEXT)
-ADDED = frozenset({"candidate_raw_scores"})  # after the first version: files may lack them
+# after the first version, so that files may lack them
+ADDED = frozenset({"candidate_raw_scores", "creative_id"})
 MAPS = ("context", "versions", "latency_ms")
 ABOUT_ITEM = [("user_id", TEXT), ("at_ms", TIME), ("request_id", TEXT), ("item_id", TEXT)]
 OFFERED = pa.struct(
@@ -73,7 +74,7 @@ SCHEMAS: Mapping[type[SlateEntry], pa.Schema] = {
             ("candidate_raw_scores", pa.list_(NUMBER)),
         ]
     ),
-    Exposure: pa.schema([*ABOUT_ITEM, ("position", COUNT)]),
+    Exposure: pa.schema([*ABOUT_ITEM, ("position", COUNT), ("creative_id", TEXT)]),
     Outcome: pa.schema([*ABOUT_ITEM, ("kind", TEXT), ("event", TEXT)]),
 }
 
@@ -215,7 +216,7 @@ def _decision(row: dict[str, Any]) -> Decision:
 
 
 def _exposure(row: dict[str, Any]) -> Exposure:
-    _require(row, Exposure)
+    _require(row, Exposure, optional=("creative_id",))
     return Exposure(**row)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pigeon_recsys.errors import EventError, SettingsError
 from pigeon_recsys.hashed_ids import KEY_VARIABLE, hashed, is_keyed, without_user
-from pigeon_recsys.records import LIKE, SKIP, ItemKind, Placement
+from pigeon_recsys.records import GENERATED_PREFIX, LIKE, SKIP, ItemKind, Placement
 
 OutcomeKind = Literal["click", "like", "skip", "hide"]
 OUTCOMES: tuple[OutcomeKind, ...] = ("click", "like", "skip", "hide")
@@ -138,6 +138,14 @@ class Exposure:
     request_id: str  # of the slate
     item_id: str
     position: int
+    creative_id: str | None = None  # the generated picture that a catalog item wore
+
+    @property
+    def picture_id(self) -> str | None:
+        """The generated picture that was shown, None where there was none."""
+        if self.creative_id is not None or not self.item_id.startswith(GENERATED_PREFIX):
+            return self.creative_id
+        return self.item_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Report:
     kind: str  # one of KINDS
     at_ms: int  # epoch milliseconds, UTC
     position: int | None = None  # 0 is shown first; of an item that was shown
+    creative_id: str | None = None  # as the slate's placement names it
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ class Feedback:
         self._settings = settings or FeedbackSettings()
         self._now_ms = now_ms
 
-    def take(self, reports: Sequence[Report]) -> None:
-        """Log reports, all or none. Raises `RequestError` with every fault and its path."""
+    def take(self, reports: Sequence[Report]) -> list[Exposure]:
+        """Log reports, all or none, and return what was shown.
+
+        Raises `RequestError` with every fault and its path.
+        """
         now_ms = self._now_ms()
         faults = [
             f"reports[{number}].{fault}"
@@ -78,13 +82,17 @@ class Feedback:
         ]
         if faults:
             raise RequestError(faults)
-        if reports:
-            self._log.write([self._entry(report) for report in reports])
+        entries = [self._entry(report) for report in reports]
+        if entries:
+            self._log.write(entries)
+        return [each for each in entries if isinstance(each, Exposure)]
 
     def _faults(self, report: Report, now_ms: int) -> Iterator[str]:
         """Yield what is wrong with a report, without ids, which may be anything."""
-        for name in ("user_id", "request_id", "item_id"):
-            num_chars = len(getattr(report, name))
+        for name in ("user_id", "request_id", "item_id", "creative_id"):
+            if (value := getattr(report, name)) is None:
+                continue
+            num_chars = len(value)
             if not 1 <= num_chars <= MAX_ID:
                 yield f"{name}: has {num_chars} characters, 1 to {MAX_ID} allowed"
         if report.kind not in KINDS:
@@ -106,4 +114,4 @@ class Feedback:
             if report.kind == kind:
                 return Outcome(*about, kind, self._settings.history_events.get(kind))
         assert report.position is not None
-        return Exposure(*about, report.position)
+        return Exposure(*about, report.position, report.creative_id)

@@ -34,7 +34,7 @@ from pigeon_recsys.records import (
     SlotRequest,
 )
 from pigeon_recsys.service.erasure import Erasure, ErasureReport, ShrinkingIndex
-from pigeon_recsys.service.feedback import SHOWN, Feedback, Report
+from pigeon_recsys.service.feedback import Feedback, Report
 from pigeon_recsys.service.generations import Generations, Ticket
 from pigeon_recsys.service.worker_news import (
     Forget,
@@ -50,26 +50,6 @@ logger = logging.getLogger(__name__)
 
 MEMORY = "memory"  # in reports of erasures: what processes remember
 PROBE_USER, PROBE_ITEM = "readiness-probe", f"{GENERATED_PREFIX}{0:016x}"
-
-
-@dataclass(frozen=True, slots=True)
-class SlateReport:
-    """A report, and the picture that a catalog item wore."""
-
-    report: Report
-    creative_id: str | None = None  # as the slate's placement names it
-
-    @property
-    def picture(self) -> Shown | None:
-        """The generated picture that was shown, none in all other reports."""
-        report = self.report
-        if report.kind != SHOWN:
-            return None
-        if self.creative_id is not None:
-            return Shown(self.creative_id, report.at_ms)
-        if report.item_id.startswith(GENERATED_PREFIX):
-            return Shown(report.item_id, report.at_ms)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +110,13 @@ class SlotService:
             raise UnknownItem(item.item_id, where="the store of pictures")
         return picture
 
-    def take_feedback(self, reports: Sequence[SlateReport]) -> None:
+    def take_feedback(self, reports: Sequence[Report]) -> None:
         """Log what became of slates, all or none. Raises `RequestError` with every fault."""
         if self.parts.feedback is None:
             raise NotConfigured("reporting exposures", setting="log")
-        self.parts.feedback.take([each.report for each in reports])
-        for each in reports:
-            if (picture := each.picture) is not None:
-                self._note_shown(WasShown(each.report.user_id, picture))
+        for each in self.parts.feedback.take(reports):
+            if each.picture_id is not None:
+                self._note_shown(WasShown(each.user_id, Shown(each.picture_id, each.at_ms)))
 
     def erase_user(self, user_id: str, at_ms: int | None = None) -> ErasureReport:
         """Erase a user everywhere, of all workers too; to repeat it, name its moment again."""

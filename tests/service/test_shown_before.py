@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def test_generated_items_shown_since_then_are_found(tmp_path: Path) -> None:
             exposure("bob", "gen-2", NOW_MS - 30 * HOUR_MS),  # another day, another file
         ]
     )
-    log.write([exposure("ann", "gen-3", NOW_MS)])
+    worn = replace(exposure("ann", "catalog-item", NOW_MS), creative_id="gen-3")
+    log.write([worn])
     found = shown_before(tmp_path, NOW_MS - 2 * HOUR_MS)
     assert list(found.of("ann")) == [Shown("gen-1", NOW_MS - HOUR_MS), Shown("gen-3", NOW_MS)]
     assert found.of("bob") == ()

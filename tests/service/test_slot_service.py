@@ -13,7 +13,7 @@ from pigeon_recsys.records import Reference, SlotRequest
 from pigeon_recsys.retrieval.faiss_index import FaissIndex
 from pigeon_recsys.service.erasure import Erasure
 from pigeon_recsys.service.feedback import Report
-from pigeon_recsys.service.slot_service import ServiceParts, SlateReport, SlotService
+from pigeon_recsys.service.slot_service import ServiceParts, SlotService
 from pigeon_recsys.service.worker_news import (
     Forget,
     Remove,
@@ -48,22 +48,25 @@ def report(kind: str, item_id: str, position: int | None = None, at_ms: int = 0)
 
 def test_what_one_worker_learns_was_shown_counts_in_all(workers: list[SlotService]) -> None:
     shown = report("shown", "gen-1", 0)
-    workers[0].take_feedback([SlateReport(shown), SlateReport(report("shown", "item-01", 1))])
+    workers[0].take_feedback([shown, report("shown", "item-01", 1)])
     for each in workers:
         assert each.slot.parts.shown.of(USER) == (Shown("gen-1", shown.at_ms),)
 
 
-def test_a_creative_counts_as_the_picture_that_was_worn() -> None:
-    worn = SlateReport(report("shown", "item-01", 0, at_ms=5), "gen-2")
-    assert worn.picture == Shown("gen-2", 5)
-    assert SlateReport(report("click", "gen-2"), "gen-2").picture is None
+def test_a_creative_counts_as_the_picture_that_was_worn(
+    workers: list[SlotService], world: World
+) -> None:
+    worn = replace(report("shown", "item-01", 0), creative_id="gen-2")
+    workers[0].take_feedback([worn, replace(report("click", "item-01"), creative_id="gen-2")])
+    for each in workers:
+        assert each.slot.parts.shown.of(USER) == (Shown("gen-2", worn.at_ms),)
+    (exposure, _) = world.log.entries
+    assert (exposure.item_id, exposure.creative_id) == ("item-01", "gen-2")
 
 
 def test_reports_with_faults_count_nowhere(workers: list[SlotService], world: World) -> None:
     with pytest.raises(RequestError, match="position: must say"):
-        workers[0].take_feedback(
-            [SlateReport(report("shown", "gen-1", 0)), SlateReport(report("shown", "gen-2"))]
-        )
+        workers[0].take_feedback([report("shown", "gen-1", 0), report("shown", "gen-2")])
     assert workers[0].slot.parts.shown.of(USER) == ()
     assert world.log.entries == []
 
@@ -72,7 +75,7 @@ def test_an_erasure_reaches_the_memory_of_all_workers(workers: list[SlotService]
     for each in workers:
         for user_id in (USER, OTHER):
             each.fill(SlotRequest(f"r-{user_id}", user_id))
-    workers[0].take_feedback([SlateReport(report("shown", "gen-1", 0))])
+    workers[0].take_feedback([report("shown", "gen-1", 0)])
     found = workers[0].erase_user(USER)
     assert found.is_complete
     assert found.erased["memory"] == 2

@@ -31,7 +31,7 @@ def test_a_request_comes_back_as_it_was_sent(request: GenerationRequest) -> None
     assert JsonRequests().decode(JsonRequests().encode(request)) == request
 
 
-@given(st.builds(Exposure, ids, times, ids, ids, st.integers(0, 99)))
+@given(st.builds(Exposure, ids, times, ids, ids, st.integers(0, 99), st.none() | ids))
 def test_an_exposure_comes_back_as_it_was_sent(exposure: Exposure) -> None:
     assert JsonExposures().decode(JsonExposures().encode(exposure)) == exposure
 

@@ -11,7 +11,6 @@ from pydantic_core import PydanticCustomError
 
 from pigeon_recsys.records import GENERATED_PREFIX, Reference, ScoredItem, SlotRequest
 from pigeon_recsys.service.feedback import MAX_POSITION, Report
-from pigeon_recsys.service.slot_service import SlateReport
 from pigeon_recsys.slot.request import MAX_ID_CHARS, MAX_SEED, MAX_SLATE, MAX_TEXT_CHARS
 
 MAX_REPORTS = 1_000  # of one request
@@ -172,12 +171,9 @@ class ReportPost(_Request):
             )
         return self
 
-    def to_record(self) -> SlateReport:
+    def to_record(self) -> Report:
         """Return the report."""
-        report = Report(
-            self.user_id, self.request_id, self.item_id, self.kind, self.at_ms, self.position
-        )
-        return SlateReport(report, self.creative_id)
+        return Report(**self.model_dump())
 
 
 class ExposuresPost(_Request):
