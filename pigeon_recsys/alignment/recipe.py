@@ -28,6 +28,7 @@ from pigeon_recsys.backbones.mini.visual_tokenizer import PATCH
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.withheld import Withholding
 from pigeon_recsys.errors import SettingsError
+from pigeon_recsys.model.checkpoint import training_record
 from pigeon_recsys.model.mask import MaskConfig, MaskKind
 from pigeon_recsys.model.personalize import ReferenceForm
 
@@ -193,6 +194,17 @@ class Recipe(_Strict):
         return dataset.without(rule.items(dataset))
 
 
+def recipe_of_run(run: Path) -> Recipe:
+    """Return the recipe that a run was trained by. Raises `ArtifactError` and `SettingsError`."""
+    try:
+        return Recipe.model_validate(training_record(run).get("recipe"))
+    except ValidationError as exc:
+        raise SettingsError(
+            f"{run} does not tell a recipe that this version reads: {_faults(exc)}. Name one with "
+            "--recipe."
+        ) from exc
+
+
 def load_recipe(name_or_path: str) -> Recipe:
     """Read a recipe. Raises `SettingsError` listing every fault, or the names that exist."""
     path = Path(name_or_path)
@@ -208,8 +220,11 @@ def load_recipe(name_or_path: str) -> Recipe:
     except yaml.YAMLError as exc:
         raise SettingsError(f"{path} is not YAML: {exc}") from exc
     except ValidationError as exc:
-        faults = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']} (got {e['input']!r})"
-            for e in exc.errors()
-        )
-        raise SettingsError(f"{path}: {faults}") from exc
+        raise SettingsError(f"{path}: {_faults(exc)}") from exc
+
+
+def _faults(exc: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']} (got {e['input']!r})"
+        for e in exc.errors()
+    )

@@ -44,7 +44,17 @@ def register(commands: Any) -> None:
         "The controls where none is named",
     )
     parser.add_argument(
-        "--baselines", type=Path, metavar="DIR", help="what `train baseline` has written"
+        "--baselines",
+        type=Path,
+        metavar="DIR",
+        help="folder of those that learn from data, trained there where it lacks them; "
+        "OUT/baselines",
+    )
+    parser.add_argument(
+        "--trained-on",
+        type=Path,
+        metavar="DIR",
+        help="the dataset that the weights, and so missing baselines, learn from, if not --data",
     )
     parser.add_argument("--seed", type=int, default=0, help="of users, references and images")
     parser.add_argument(
@@ -88,7 +98,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise SettingsError(f"evaluate needs {missing}, or a command: evaluate human --help")
 
     from pigeon_recsys.datasets.folder import DatasetFolder
-    from pigeon_recsys.evaluation.baselines.roster import check_trained_folder
     from pigeon_recsys.evaluation.evaluators import EvaluatorFiles
     from pigeon_recsys.evaluation.method_roster import METHOD_GROUPS
     from pigeon_recsys.evaluation.run import EvaluationSettings, evaluate
@@ -103,12 +112,33 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     settings = EvaluationSettings(methods, args.users, args.cases_per_user, args.seed, files)
     ratios = tuple(args.ratios or REFERENCE_RATIOS)
     made_by = GeneratorSettings(ratios=ratios, sampling=Sampling(guidance=args.guidance))
-    check_trained_folder(methods, args.baselines)
     check_writable_folder(args.out)
     dataset = DatasetFolder.open(args.data)
+    _train_baselines(args, methods, dataset)
     result = evaluate(dataset, _subject(args, dataset, made_by), args.out, settings)
     print((args.out / "table.md").read_text())
     return result
+
+
+def _train_baselines(
+    args: argparse.Namespace, methods: tuple[str, ...], dataset: "DatasetFolder"
+) -> None:
+    """Train the baselines that are asked for, learn from data, and are not there yet."""
+    from pigeon_recsys.alignment.baselines import TRAINED
+    from pigeon_recsys.datasets.folder import DatasetFolder
+    from pigeon_recsys.evaluation.unseen import UnseenPart
+    from pigeon_recsys.wiring import SHIPPED_WEIGHTS
+
+    asked = [name for name in methods if name in TRAINED]
+    if not asked:
+        return
+    from pigeon_recsys.alignment.baselines.training import train_missing
+
+    if args.baselines is None:
+        args.baselines = args.out / "baselines"
+    run = args.weights or SHIPPED_WEIGHTS
+    learned = DatasetFolder.open(args.trained_on) if args.trained_on else dataset
+    train_missing(asked, UnseenPart.of(learned, run).catalog, run, args.baselines)
 
 
 def _subject(

@@ -15,7 +15,8 @@ def register(stages: Any) -> None:
         help="a baseline of the comparison, on the backbone that Pigeon sits on",
         description="Train a baseline on a run's frozen backbone and the data of that run, as "
         "stage 1 of the recipe is trained. A killed run goes on where its checkpoint stands. "
-        "`evaluate --methods all --baselines DIR` compares it with Pigeon.",
+        "`evaluate --methods all --baselines DIR` compares it with Pigeon, and trains what DIR "
+        "lacks.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--name", choices=TRAINED, required=True, help="which one")
@@ -28,7 +29,7 @@ def register(stages: Any) -> None:
         required=True,
         help="folder to write, for all baselines of a run",
     )
-    parser.add_argument("--recipe", default="world", help="a shipped recipe or a YAML file")
+    parser.add_argument("--recipe", help="a shipped recipe or a YAML file; the run's own")
     parser.add_argument("--steps", type=int, help="instead of stage 1's")
     add_common_arguments(parser)
     parser.set_defaults(run=run)
@@ -40,13 +41,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from pigeon_recsys.alignment import processes
     from pigeon_recsys.alignment.baselines.training import train_baseline
-    from pigeon_recsys.alignment.recipe import load_recipe
+    from pigeon_recsys.alignment.recipe import load_recipe, recipe_of_run
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.errors import SettingsError
     from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
 
-    recipe = load_recipe(args.recipe)
+    recipe = load_recipe(args.recipe) if args.recipe else recipe_of_run(args.weights)
     stage = recipe.stage1
     if args.steps is not None:
         if args.steps < 1:

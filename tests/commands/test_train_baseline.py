@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pigeon_recsys.alignment.baselines import TRAINED
+from pigeon_recsys.alignment.recipe import load_recipe
 from pigeon_recsys.cli import main
 from pigeon_recsys.datasets.folder import DatasetFolder
 from pigeon_recsys.datasets.withheld import Withholding
@@ -29,7 +30,10 @@ def run(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of tiny weights that tells it was trained on the world."""
     folder, pigeon = tmp_path_factory.mktemp("run"), tiny_pigeon()
     save_tiny_run(folder, pigeon)
-    training = {"dataset": "world", "fingerprint": DatasetFolder.open(world).fingerprint}
+    recipe = load_recipe("quick-sticker").model_dump(mode="json")
+    recipe["stage1"] |= {"steps": 2, "batch_size": 2, "warmup_steps": 1}
+    fingerprint = DatasetFolder.open(world).fingerprint
+    training = {"dataset": "world", "fingerprint": fingerprint, "recipe": recipe}
     save_pigeon(folder, pigeon, training)
     keep_stage1(folder)
     for name in ("embedder.safetensors", "embedder.json"):
@@ -66,13 +70,46 @@ def test_the_result_is_written_as_json(world: Path, run: Path, tmp_path: Path) -
     assert (found["baseline"], found["steps"], found["folder"]) == ("pmg", 2, str(tmp_path))
 
 
-def test_a_baseline_that_learns_from_data_asks_for_its_folder(
+def test_one_command_trains_what_is_missing_and_compares_it(
+    world: Path, run: Path, tmp_path: Path
+) -> None:
+    """By the recipe of the run, on what it was trained on, once."""
+    generate_world(tmp_path / "unseen", num_items=60, num_users=12, seed=5, size=64)
+    arguments = ["--data", str(tmp_path / "unseen"), "--weights", str(run), "--users", "2"]
+    arguments += ["--out", str(tmp_path / "out"), "--methods", "pmg", "ip-adapter"]
+    assert main(["evaluate", *arguments, "--trained-on", str(world)]) == 0
+    trained = [tmp_path / "out" / "baselines" / f"{name}.json" for name in TRAINED]
+    for path in trained:
+        told = json.loads(path.read_text())["training"]
+        assert (told["recipe"]["steps"], told["fingerprint"]) == (
+            2,
+            DatasetFolder.open(world).fingerprint,
+        )
+    before = [path.stat().st_mtime_ns for path in trained]
+    assert main(["evaluate", *arguments]) == 0, "nothing is left to train"
+    assert [path.stat().st_mtime_ns for path in trained] == before
+
+
+def test_baselines_to_train_ask_for_the_data_of_their_run(
     world: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--data", str(world), "--weights", str(run), "--out", str(tmp_path)]
-    assert main(["evaluate", *arguments, "--methods", "pmg"]) == 2
-    error = capsys.readouterr().err
-    assert "the baseline 'pmg' learns from the data. Give --baselines DIR" in error
+    generate_world(tmp_path / "unseen", num_items=60, num_users=12, seed=5, size=64)
+    arguments = ["--data", str(tmp_path / "unseen"), "--weights", str(run), "--methods", "pmg"]
+    assert main(["evaluate", *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert "give that folder, by --data to train it, by --trained-on" in capsys.readouterr().err
+
+
+def test_a_run_that_does_not_tell_its_recipe_asks_for_one(
+    world: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "run"
+    shutil.copytree(run, weights)
+    card = json.loads((weights / "pigeon.json").read_text())
+    del card["training"]["recipe"]
+    (weights / "pigeon.json").write_text(json.dumps(card))
+    assert train("pmg", world, weights, tmp_path / "out") == 2
+    assert "does not tell a recipe that this version reads" in capsys.readouterr().err
+    assert train("pmg", world, weights, tmp_path / "out", "--recipe", "no-such") == 2
 
 
 def test_no_steps_are_bad_usage(
@@ -90,7 +127,7 @@ def test_a_baseline_never_reads_what_its_run_withheld(
     shutil.copytree(world, data)
     shutil.copytree(run, weights)
     card = json.loads((weights / "pigeon.json").read_text())
-    card["training"]["recipe"] = {"withhold": {"attribute": "emotion", "share": 0.9}}
+    card["training"]["recipe"]["withhold"] = {"attribute": "emotion", "share": 0.9}
     dataset = DatasetFolder.open(data)
     withheld = Withholding("emotion", 0.9).items(dataset)
     assert withheld

@@ -62,6 +62,15 @@ def save_preference(
     save_weights(folder / f"{name}.safetensors", module.state_dict())
 
 
+def backbone_of(folder: Path, name: str) -> str | None:
+    """Return the version of the backbone that a baseline was trained on, None for no baseline."""
+    try:
+        version = json.loads((folder / f"{name}.json").read_text())["backbone"]
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+    return version if isinstance(version, str) else None
+
+
 def load_preference(
     folder: Path, name: str, frozen: FrozenBackbone, dataset: DatasetFolder
 ) -> nn.Module:

@@ -6,6 +6,7 @@ Out: in the folder `NAME.safetensors` and `NAME.json`, with the records of every
 Five liked images are the history, the sixth is the target, which is told in words alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from pigeon_recsys.alignment.baselines.prompted import Liked, Words, image_loss
 from pigeon_recsys.alignment.baselines.trained_baseline import (
     FrozenBackbone,
+    backbone_of,
     new_preference,
     save_preference,
 )
@@ -29,7 +31,7 @@ from pigeon_recsys.alignment.examples import (
 )
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, train
 from pigeon_recsys.alignment.processes import is_first, training_device, wait_for_all
-from pigeon_recsys.alignment.recipe import StageRecipe
+from pigeon_recsys.alignment.recipe import StageRecipe, recipe_of_run
 from pigeon_recsys.alignment.stage1 import TEXT_SHARE, VALIDATION_WINDOWS
 from pigeon_recsys.alignment.stage_record import record_end, record_start
 from pigeon_recsys.backbones.base import Backbone
@@ -55,6 +57,24 @@ class CaptionedExamples:
             tuple(self.captions[row] for row in rows[:-1] if row != EMPTY) for rows in window_BW
         )
         return Liked(batch.history_BHT, batch.present_BH, captions)
+
+
+def train_missing(
+    names: Sequence[str], dataset: DatasetFolder, run: Path, out: Path
+) -> dict[str, TrainReport]:
+    """Train those that `out` does not hold for the run's backbone, as its recipe trains stage 1.
+
+    Raises what `train_baseline` and `recipe_of_run` raise.
+    """
+    version = FrozenBackbone.load(run).version
+    missing = [name for name in names if backbone_of(out, name) != version]
+    if not missing:
+        return {}
+    recipe = recipe_of_run(run)
+    return {
+        name: train_baseline(name, dataset, run, out, recipe.stage1, recipe.seed)
+        for name in missing
+    }
 
 
 def train_baseline(
@@ -123,7 +143,8 @@ def _check_same_data(dataset: DatasetFolder, run: Path) -> None:
         raise SettingsError(
             f"{run} was trained on {training.get('dataset')!r} with fingerprint "
             f"{training.get('fingerprint')}, and {dataset.path} has {dataset.fingerprint}. A "
-            "baseline must learn from the same data: give --data that folder."
+            "baseline must learn from the same data: give that folder, by --data to train it, by "
+            "--trained-on to evaluate."
         )
 
 
