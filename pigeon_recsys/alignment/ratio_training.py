@@ -4,7 +4,7 @@ In:  a dataset folder, a generator that sweeps, the index of its items.
 Out: a ratio predictor, and the sweeps of users who trained nothing, to compare it on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from pigeon_recsys.records import GenerationTask, Reference, Vectors
 from pigeon_recsys.retrieval.task import gather_task
 
 # N requests, F features, R ratios
+
+Judge = Callable[[ScoredSweep], Vectors]  # returns a value of every picture, (R,)
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the ridge; 100 all but predicts the mean
 NUM_FOLDS = 5  # of the training requests, to choose the penalty
@@ -47,7 +49,8 @@ class SweepTable:
 
     user_ids: tuple[str, ...]
     features_NF: Vectors
-    scores_NR: Vectors
+    scores_NR: Vectors  # of the selection scorer
+    judged_NR: Vectors | None = None  # of a scorer that selects nothing, where there is one
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,17 @@ def train_ratio(
     generator: PigeonGenerator,
     index: ItemIndex,
     settings: RatioTrainingSettings,
+    judge: Judge | None = None,
 ) -> TrainedRatio:
-    """Sweep for training and held-out users and fit the predictor on the former."""
-    tables = [
-        sweep_table(generator, ratio_tasks(dataset, index, user_ids, settings.seed))
-        for user_ids in _draw_users(dataset, settings)
-    ]
-    predictor = fit_predictor(tables[0], generator.settings.ratios, settings.seed)
-    return TrainedRatio(predictor, *tables)
+    """Sweep for training and held-out users and fit the predictor on the former.
+
+    `judge` is asked of the sweeps of users held out.
+    """
+    train_users, held_out_users = _draw_users(dataset, settings)
+    train = sweep_table(generator, ratio_tasks(dataset, index, train_users, settings.seed))
+    predictor = fit_predictor(train, generator.settings.ratios, settings.seed)
+    tasks = ratio_tasks(dataset, index, held_out_users, settings.seed)
+    return TrainedRatio(predictor, train, sweep_table(generator, tasks, judge))
 
 
 def ratio_tasks(
@@ -92,18 +98,26 @@ def ratio_tasks(
     ]
 
 
-def sweep_table(generator: PigeonGenerator, tasks: Sequence[GenerationTask]) -> SweepTable:
+def sweep_table(
+    generator: PigeonGenerator, tasks: Sequence[GenerationTask], judge: Judge | None = None
+) -> SweepTable:
     """Sweep for every task and return features and scores."""
-    sweeps = list(iterate_sweeps(generator, tasks))
+    scores, judged = [], []
+    for sweep in iterate_sweeps(generator, tasks):
+        scores.append([image.score for image in sweep.images])
+        if judge is not None:
+            judged.append(judge(sweep))
     features = [
         ratio_features(
             generator.embedder, [image.pixels for image in task.history], task.reference_pixels
         )
         for task in tasks
     ]
-    scores = [[image.score for image in sweep.images] for sweep in sweeps]
     return SweepTable(
-        tuple(task.user_id for task in tasks), np.stack(features), np.asarray(scores, np.float32)
+        tuple(task.user_id for task in tasks),
+        np.stack(features),
+        np.asarray(scores, np.float32),
+        np.stack(judged) if judged else None,
     )
 
 

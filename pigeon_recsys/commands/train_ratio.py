@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pigeon_recsys.cli import add_common_arguments
+
+if TYPE_CHECKING:
+    from pigeon_recsys.alignment.ratio_training import Judge
 
 TRAIN_USERS = 240
 HELD_OUT_USERS = 60
@@ -33,6 +36,12 @@ def register(stages: Any) -> None:
         "--held-out-users", type=int, default=HELD_OUT_USERS, help="users compared at most"
     )
     parser.add_argument("--seed", type=int, default=0, help="of users, references and images")
+    parser.add_argument(
+        "--evaluator",
+        type=Path,
+        metavar="FILE",
+        help="a stand-in that selects nothing, evaluator.safetensors: the comparison by its scores",
+    )
     add_common_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -46,6 +55,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.evaluation.ratio_choices import choice_shares, compare_choices
     from pigeon_recsys.evaluation.unseen import UnseenPart
     from pigeon_recsys.files import check_writable_folder
+    from pigeon_recsys.software import describe_software
     from pigeon_recsys.wiring import SHIPPED_WEIGHTS, wire_generator
 
     settings = RatioTrainingSettings(args.users, args.held_out_users, args.seed)
@@ -53,21 +63,47 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     weights = args.weights or SHIPPED_WEIGHTS
     dataset = UnseenPart.of(DatasetFolder.open(args.data), weights).catalog
     generator = wire_generator(weights, dataset)
-    trained = train_ratio(dataset, generator, generator.index, settings)
-    shares = choice_shares(trained)
-    compared = compare_choices(trained.held_out, trained.held_out.scores_NR, shares, seed=args.seed)
+    trained = train_ratio(dataset, generator, generator.index, settings, _judge(args, weights))
+    held_out, shares = trained.held_out, choice_shares(trained)
+    values = {"held_out_selection_score": held_out.scores_NR}
+    if held_out.judged_NR is not None:
+        values["held_out_evaluator_score"] = held_out.judged_NR
+    compared = {
+        name: compare_choices(held_out, value_NR, shares, seed=args.seed)
+        for name, value_NR in values.items()
+    }
     report = {
+        **describe_software(),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "weights_version": generator.model.version,
         "seed": args.seed,
         "train_users": len(trained.train.user_ids),
-        "held_out_users": len(trained.held_out.user_ids),
-        "held_out_selection_score": {name: asdict(found) for name, found in compared.items()},
+        "held_out_users": len(held_out.user_ids),
+        **{
+            name: {choice: asdict(found) for choice, found in choices.items()}
+            for name, choices in compared.items()
+        },
     }
     trained.predictor.save(args.out, report)
-    for name, found in compared.items():
-        print(
-            f"{name:12} {found.mean:.3f}  [{found.low:.3f}, {found.high:.3f}]  "
-            f"{found.mean / compared['sweep'].mean:.1%} of the sweep"
-        )
+    for name, choices in compared.items():
+        print(name.replace("_", " "))
+        for choice, found in choices.items():
+            print(
+                f"  {choice:12} {found.mean:.3f}  [{found.low:.3f}, {found.high:.3f}]  "
+                f"{found.mean / choices['sweep'].mean:.1%} of the sweep"
+            )
     return report
+
+
+def _judge(args: argparse.Namespace, weights: Path) -> "Judge | None":
+    """Load the evaluator that is named. Raises `SettingsError` where it is what selects."""
+    from pigeon_recsys.evaluation.evaluators import EvaluatorFiles, Evaluators
+    from pigeon_recsys.evaluation.ratio_choices import judge_of
+
+    if args.evaluator is None:
+        return None
+    files = EvaluatorFiles(stand_in=args.evaluator)
+    files.check_apart_from([weights / "embedder.safetensors"])
+    network = Evaluators.load(files).image
+    assert network is not None
+    return judge_of(network)

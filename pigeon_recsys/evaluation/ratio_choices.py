@@ -13,13 +13,37 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pigeon_recsys.alignment.ratio_training import SweepTable, TrainedRatio
+from pigeon_recsys.alignment.ratio_training import Judge, SweepTable, TrainedRatio
 from pigeon_recsys.evaluation.bootstrap import Estimate, mean_over_users
+from pigeon_recsys.evaluation.feature_networks import ImageNetwork
+from pigeon_recsys.generation.pigeon_generator import ScoredSweep
 from pigeon_recsys.records import Vectors
 
 # N users, R ratios
 
 CHOICES = ("sweep", "predicted", "best_fixed", "random")
+
+
+def judge_of(network: ImageNetwork) -> Judge:
+    """Return a judge that scores as selection does, by a network that selects nothing.
+
+    Half the mean cosine similarity to the history's pictures, half that to the reference.
+    """
+
+    def judge(sweep: ScoredSweep) -> Vectors:
+        shown = [image.pixels for image in sweep.task.history]
+        asked = [] if sweep.task.reference_pixels is None else [sweep.task.reference_pixels]
+        made = [image.pixels for image in sweep.images]
+        vectors = network.image_vectors([*made, *shown, *asked])
+        made_RD, rest_KD = vectors[: len(made)], vectors[len(made) :]
+        likeness_RK = made_RD @ rest_KD.T
+        history_R: Vectors = likeness_RK[:, : len(shown)].mean(axis=1)
+        if not asked:
+            return history_R
+        judged_R: Vectors = (history_R + likeness_RK[:, -1]) / 2
+        return judged_R
+
+    return judge
 
 
 def choice_shares(trained: TrainedRatio) -> dict[str, Vectors]:
