@@ -37,11 +37,10 @@ def judge_of(network: ImageNetwork) -> Judge:
         vectors = network.image_vectors([*made, *shown, *asked])
         made_RD, rest_KD = vectors[: len(made)], vectors[len(made) :]
         likeness_RK = made_RD @ rest_KD.T
-        history_R: Vectors = np.asarray(likeness_RK[:, : len(shown)].mean(axis=1), np.float32)
-        if not asked:
-            return history_R
-        judged_R: Vectors = (history_R + likeness_RK[:, -1]) / 2
-        return judged_R
+        values_R = likeness_RK[:, : len(shown)].mean(axis=1)
+        if asked:
+            values_R = (values_R + likeness_RK[:, -1]) / 2
+        return np.asarray(values_R, np.float32)
 
     return judge
 
