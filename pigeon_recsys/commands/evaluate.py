@@ -81,10 +81,14 @@ def _add_networks(parser: argparse.ArgumentParser) -> None:
     )
     networks.add_argument("--dino", metavar="NAME", help="DINO, e.g. facebook/dinov2-large")
     networks.add_argument(
-        "--inception", type=Path, metavar="FILE", help="pytorch-fid's Inception weights"
+        "--inception",
+        metavar="NAME",
+        help="pytorch-fid's Inception weights, a file or OWNER/REPOSITORY/FILE of the hub",
     )
     networks.add_argument(
-        "--lpips", type=Path, metavar="FILE", help="torchvision's AlexNet weights"
+        "--lpips",
+        metavar="NAME",
+        help="torchvision's AlexNet weights, a file or OWNER/REPOSITORY/FILE of the hub",
     )
     networks.add_argument(
         "--evaluator", type=Path, metavar="FILE", help="the stand-in, evaluator.safetensors"
@@ -99,6 +103,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.evaluation.evaluators import EvaluatorFiles
+    from pigeon_recsys.evaluation.hub_files import local_file
     from pigeon_recsys.evaluation.method_roster import METHOD_GROUPS
     from pigeon_recsys.evaluation.run import EvaluationSettings, evaluate
     from pigeon_recsys.files import check_writable_folder
@@ -106,7 +111,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from pigeon_recsys.generation.ratio_choice import REFERENCE_RATIOS
     from pigeon_recsys.model.sampling import Sampling
 
-    files = EvaluatorFiles(args.clip, args.dino, args.inception, args.lpips, args.evaluator)
+    inception, lpips = local_file(args.inception), local_file(args.lpips)
+    files = EvaluatorFiles(args.clip, args.dino, inception, lpips, args.evaluator)
     named = args.methods or ["controls"]
     methods = tuple(key for name in named for key in METHOD_GROUPS.get(name, (name,)))
     settings = EvaluationSettings(methods, args.users, args.cases_per_user, args.seed, files)
