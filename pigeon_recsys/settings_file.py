@@ -122,6 +122,7 @@ class SlotPart(_Strict):
     ladder: LadderFile = LadderFile()
     policy: PolicyFile | None = None
     test: ExperimentFile | None = None
+    kill_file: str | None = None
 
 
 class LogFile(_Strict):
@@ -172,7 +173,7 @@ def read_slot_file(path: Path) -> SlotFile:
     faults: list[str] = []
     parts = _parsed(path)
     blending = _noting(faults, lambda: _blending(parts.blend))
-    slot = _noting(faults, lambda: _slot(parts.slot, blending))
+    slot = _noting(faults, lambda: _slot(parts.slot, blending, path.parent))
     if parts.items is not None and parts.images is None:
         faults.append("images: is missing, and items names pictures that are stored there")
     if faults or slot is None:
@@ -204,7 +205,7 @@ def _blending(given: Mapping[str, Any] | None) -> BlendPolicy:
     return policy_from_mapping({"order": "as_given", **given})
 
 
-def _slot(part: SlotPart, blending: BlendPolicy | None) -> SlotSettings:
+def _slot(part: SlotPart, blending: BlendPolicy | None, folder: Path) -> SlotSettings:
     policy, test = part.policy, part.test
     return SlotSettings(
         deadline_ms=part.deadline_ms,
@@ -224,6 +225,7 @@ def _slot(part: SlotPart, blending: BlendPolicy | None) -> SlotSettings:
         test=None
         if test is None
         else SlotTest(Experiment(test.salt, test.shares), test.without_slot),
+        kill_file=None if part.kill_file is None else folder / Path(part.kill_file).expanduser(),
     )
 
 

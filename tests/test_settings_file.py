@@ -44,6 +44,7 @@ slot:
   ladder: {rungs: [redraw, stored], expected_ms: {redraw: 20}, workers: 2}
   policy: {slot: {rule: thompson, epsilon: 0.1}, item: {rule: greedy}, salt: winter}
   test: {salt: autumn, shares: {with: 0.9, without: 0.1}, without_slot: [without]}
+  kill_file: run/off
 blend:
   allowed_positions: [2, 5]
   min_score: 0.05
@@ -78,6 +79,7 @@ def test_every_key_finds_its_setting(tmp_path: Path) -> None:
     assert (slot.policy.slot.epsilon, slot.policy.item.rule) == (0.1, "greedy")
     assert slot.test is not None
     assert slot.test.without_slot == {"without"}
+    assert slot.kill_file == tmp_path / "run/off"
     assert slot.blending.for_surface("checkout").switch == "surface_off"
     assert slot.blending.for_surface("home").order == "as_given"
     assert file.url("memory://pictures") == "memory://pictures"

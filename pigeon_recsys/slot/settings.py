@@ -1,6 +1,7 @@
 """How the slot composes its stages."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.generation.ladder import LadderSettings
@@ -48,6 +49,7 @@ class SlotSettings:
     blending: BlendPolicy = field(default_factory=_blending)
     policy: SlotPolicy | None = None  # None: no exploration, the blend decides alone
     test: SlotTest | None = None
+    kill_file: Path | None = None  # while it exists, every slate is the caller's own
 
     def __post_init__(self) -> None:
         faults = [

@@ -31,6 +31,7 @@ from pigeon_recsys.records import (
 )
 from pigeon_recsys.slot.decision import decision_of, versions_of
 from pigeon_recsys.slot.draft import Draft
+from pigeon_recsys.slot.kill_switch import KillSwitch
 from pigeon_recsys.slot.parts import SlotParts
 from pigeon_recsys.slot.request import checked_request
 from pigeon_recsys.slot.settings import SlotSettings
@@ -65,6 +66,7 @@ class Slot:
         )
         self._stages = Stages(parts, self.settings, self._ladder, scorer)
         self._pool = BoundedPool(self.settings.threads, "slot")
+        self._kill_switch = KillSwitch(self.settings.kill_file)
 
     def fill(self, request: SlotRequest) -> Slate:
         """Return the user's slate, with a generated item where there is one that merits it.
@@ -129,6 +131,8 @@ class Slot:
         """Return why this slate has no slot, before anything is read; None if it may have one."""
         if draft.constraints.switch != "on":
             return f"no generated item: {draft.constraints.switch}"
+        if self._kill_switch.is_thrown():
+            return "no generated item: kill_file"
         test = self.settings.test
         if test is not None:
             draft.experiment = test.experiment.salt

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from pigeon_recsys.records import (
     SlotRequest,
     Vectors,
 )
+from pigeon_recsys.slot import kill_switch
 from pigeon_recsys.slot.recent_slates import RecentSlates
 from pigeon_recsys.slot.settings import SlotSettings, SlotTest
 from pigeon_recsys.slot.slot import Slot
@@ -199,6 +201,20 @@ def test_a_slot_that_is_switched_off_reads_nothing(
     slot = make_slot(replace(ANYWHERE, blending=blending), histories=broken)
     slate = slot.fill(own(request_of, surface="never heard of"))
     assert (ids(slate), slate.reason) == (OWN_IDS, reason)
+
+
+def test_a_kill_file_switches_a_running_slot_off_and_on(
+    make_slot: MakeSlot, request_of: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kill_switch, "LOOK_S", 0.0)
+    file = tmp_path / "off"
+    slot = make_slot(replace(ANYWHERE, kill_file=file))
+    with_slot = slot.fill(own(request_of))
+    file.touch()
+    without = slot.fill(own(request_of))
+    assert (ids(without), without.reason) == (OWN_IDS, "no generated item: kill_file")
+    file.unlink()
+    assert ids(slot.fill(own(request_of))) == ids(with_slot) != OWN_IDS
 
 
 def test_users_of_a_bucket_without_the_slot_get_their_own_slate(
