@@ -114,7 +114,8 @@ def outcome(slate: Slate) -> str:
 
 
 def forget_worker(pid: int, folder: Path) -> None:
-    """Drop what a worker that ended has in hand."""
+    """Drop what a worker that ended has in hand, and its place among those that are asked."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+    (folder / f"{pid}.sock").unlink(missing_ok=True)

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from pigeon_recsys_connectors.http_service.frame import Lifecycle
 from pigeon_recsys_connectors.http_service.http_metrics import HttpMetrics
 from pigeon_recsys_connectors.http_service.settings import HttpSettings
 from pigeon_recsys_connectors.http_viewer.routes import viewer_router
+from pigeon_recsys_connectors.http_viewer.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,8 @@ def _serve(
     sender: "_Sender",
 ) -> None:
     settings, lifecycle = task.settings, Lifecycle()
-    pages = [viewer_router] if settings.viewer else []
+    siblings = Siblings(task.metrics_folder if settings.viewer and settings.workers > 1 else None)
+    pages = [partial(viewer_router, siblings=siblings)] if settings.viewer else []
     app = make_app(service, settings, HttpMetrics(task.metrics_folder), lifecycle, pages)
     BoundedConnection.head_timeout_s = settings.header_timeout_s
     config = uvicorn.Config(
@@ -101,7 +104,8 @@ def _serve(
     gc.freeze()  # what is loaded stays; collections need not look through it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # which uvicorn raises again when it has ended
-    server.run(sockets=[listener])
+    asked = siblings.listen()
+    server.run(sockets=[listener] if asked is None else [listener, asked])
 
 
 class _Server(uvicorn.Server):

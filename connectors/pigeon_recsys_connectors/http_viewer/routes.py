@@ -9,12 +9,14 @@
     GET  /items/{id}            a generated item, or one of the catalog
 
 The viewer shows personal data, so it is mounted only where the settings ask for it. Slates are
-known to the process that made them, the newest of them only.
+known to the process that made them, the newest of them only; what one worker does not know it asks
+the others for (`siblings.py`), and `/?worker=PID` is another one's list.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -27,39 +29,33 @@ from pigeon_recsys.slot.request import MAX_ID_CHARS
 from pigeon_recsys_connectors.http_service.access import Access
 from pigeon_recsys_connectors.http_viewer.access import Refused, check_key, check_origin
 from pigeon_recsys_connectors.http_viewer.rendering import Renderer
+from pigeon_recsys_connectors.http_viewer.siblings import Siblings
 from pigeon_recsys_connectors.http_viewer.slate_form import MAX_BODY
 from pigeon_recsys_connectors.http_viewer.views import Page, Views
 
 logger = logging.getLogger(__name__)
 
+ALONE = Siblings()
+NOT_FOUND = 404
 FORM_TIMEOUT_S = 10.0  # for a form to come in
 FORM = "application/x-www-form-urlencoded"
 
 
-def viewer_router(service: SlotService, access: Access, prefix: str = "") -> APIRouter:
+def viewer_router(
+    service: SlotService, access: Access, prefix: str = "", siblings: Siblings = ALONE
+) -> APIRouter:
     """Return the viewer under a prefix; a key needs the scope `viewer`.
 
     Raises `SettingsError` where the slot keeps no slates to show.
     """
-    views, renderer = Views(service), Renderer()
+    views = Views(service, siblings.others)
+    answer = _Answers(Renderer(), access, siblings, prefix)
     router = APIRouter(prefix=prefix, include_in_schema=False)
 
-    def root_of(request: Request) -> str:
-        return str(request.scope.get("root_path", "")) + prefix
-
-    def answer(request: Request, view: Callable[[], Page]) -> Response:
-        root = root_of(request)
-        try:
-            check_key(request.headers, access)
-            return renderer.answer(view(), root)
-        except Refused as refused:
-            return renderer.refusal(refused, root)
-        except PigeonError as exc:
-            return renderer.refusal(_failed(exc, request), root)
-
     @router.get("/")
-    def home(request: Request) -> Response:
-        return answer(request, views.home)
+    def home(request: Request, worker: int | None = None) -> Response:
+        elsewhere = answer.of_worker(worker, request) if worker is not None else None
+        return elsewhere or answer(request, views.home)
 
     @router.post("/")
     async def make(request: Request) -> Response:
@@ -79,6 +75,40 @@ def viewer_router(service: SlotService, access: Access, prefix: str = "") -> API
         return answer(request, partial(_of_id, views.item, item_id))
 
     return router
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Turns what a view gives, or why it gives nothing, into a response."""
+
+    renderer: Renderer
+    access: Access
+    siblings: Siblings
+    prefix: str
+
+    def __call__(self, request: Request, view: Callable[[], Page]) -> Response:
+        """Return a page of this worker, of another one that knows it, or why there is none."""
+        root = str(request.scope.get("root_path", "")) + self.prefix
+        try:
+            check_key(request.headers, self.access)
+            return self.renderer.answer(view(), root)
+        except Refused as refused:
+            elsewhere = None
+            if refused.status == NOT_FOUND and request.method == "GET":
+                elsewhere = self.siblings.page(_target(request), request.headers)
+            return elsewhere or self.renderer.refusal(refused, root)
+        except PigeonError as exc:
+            return self.renderer.refusal(_failed(exc, request), root)
+
+    def of_worker(self, pid: int, request: Request) -> Response | None:
+        """Return another worker's page, which asks for the key itself; None without one."""
+        return self.siblings.page_of(pid, _target(request), request.headers)
+
+
+def _target(request: Request) -> str:
+    """Return the path as it was sent."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    return raw.decode("latin-1")
 
 
 def _of_id(view: Callable[[str], Page], value: str) -> Page:

@@ -5,7 +5,8 @@ Out: a template's name and its values. Raises `Refused` for what is not known, `
 store fails.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from pigeon_recsys.errors import RequestError, SettingsError
@@ -37,7 +38,9 @@ class Page:
 class Views:
     """All pages over one service; threads may share it."""
 
-    def __init__(self, service: SlotService) -> None:
+    def __init__(
+        self, service: SlotService, other_workers: Callable[[], Sequence[int]] = lambda: ()
+    ) -> None:
         parts = service.slot.parts
         if parts.recent is None:
             raise SettingsError(
@@ -49,6 +52,7 @@ class Views:
         self._recent = parts.recent
         self._stored = service.parts.items or parts.stored
         self._pictures = Pictures(parts.catalog, service.parts.images)
+        self._other_workers = other_workers
 
     def home(self, form: SlateForm | None = None, faults: tuple[str, ...] = ()) -> Page:
         """Return the list of users and slates, and the form."""
@@ -62,13 +66,15 @@ class Views:
             "users": list(counts.items())[:NUM_USERS],
             "lines": [tell_line(*pair, self._pictures) for pair in pairs[:NUM_LINES]],
             "num_slates": len(pairs),
+            "worker": os.getpid(),
+            "other_workers": self._other_workers(),
         }
         return Page("home.html", values, 422 if faults else 200)
 
     def make(self, body: bytes) -> Page:
         """Fill a slate as the form says and return its page; the form again where it has faults.
 
-        The page comes with the answer, because another worker would not know the slate.
+        The page comes with the answer, so that another worker need not be asked for it.
         """
         form = SlateForm()
         try:
@@ -85,8 +91,7 @@ class Views:
             raise Refused(
                 404,
                 "This slate is not known here",
-                "A process remembers its newest slates, and where several serve, another one may "
-                "have made it. The decision log has them all.",
+                "A worker remembers the newest slates that it made. The decision log has them all.",
             )
         return self._slate_page(*pair)
 

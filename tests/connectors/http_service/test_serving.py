@@ -1,5 +1,6 @@
 """Real processes: two workers behind one address, called, killed and stopped."""
 
+import base64
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -191,6 +193,41 @@ def test_a_worker_that_dies_is_replaced_and_the_service_goes_on(tmp_path: Path) 
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
         assert other in now
+
+
+def test_a_page_of_the_viewer_is_found_whichever_worker_is_asked(tmp_path: Path) -> None:
+    password = base64.b64encode(f"x:{KEY}".encode()).decode()
+    with serving(tmp_path, viewer=True) as found:
+
+        def page(path: str, **headers: str) -> tuple[int, str]:
+            told = {"Authorization": f"Basic {password}", **headers}
+            status, _, body = found.call("GET", path, **told)
+            return status, body.decode()
+
+        ids = [f"r/{number} é" for number in range(8)]
+        for each in ids:  # on connections of their own: both workers make some
+            found.call("POST", "/v1/slates", {"user_id": USER, "request_id": each})
+        for each in ids:
+            for _ in range(4):
+                status, text = page(f"/slates/{quote(each, safe='')}")
+                assert (status, each in text) == (200, True)
+        lists = {pid: page(f"/?worker={pid}")[1] for pid in found.workers()}
+        assert len(lists) == 2
+        for each in ids:
+            assert sum(f">{each}</a>" in text for text in lists.values()) == 1, each
+        first, second = lists
+        for pid, other in ((first, second), (second, first)):
+            assert f"that worker {pid} remembers" in lists[pid]
+            assert f"/?worker={other}" in lists[pid]
+        assert page("/slates/never-made")[0] == 404
+        assert page("/?worker=1")[0] == page("/?worker=-1")[0] == 200
+        assert page("/slates/r1", Authorization="Basic eDp3cm9uZw==")[0] == 401
+        os.kill(first, signal.SIGKILL)
+        deadline_s = time.monotonic() + 60
+        while f"/?worker={first}" in page("/")[1] or len(found.workers()) < 2:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        assert page(f"/?worker={second}")[0] == 200
 
 
 def test_workers_end_when_whoever_started_them_is_killed(tmp_path: Path) -> None:

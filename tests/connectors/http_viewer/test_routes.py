@@ -175,8 +175,8 @@ def test_what_is_not_known_is_a_page_that_says_so(client, path):
     assert "<script" not in answer.text
 
 
-def test_a_slate_of_another_process_is_told_of(client):
-    assert "another one may have made it" in client.get("/slates/unknown").text
+def test_a_slate_that_no_process_knows_is_told_of(client):
+    assert "A worker remembers the newest slates" in client.get("/slates/unknown").text
 
 
 @pytest.mark.parametrize("path", ["/", "/users/ada", "/slates/r0", "/slates/none"])
