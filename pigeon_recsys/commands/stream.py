@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from pigeon_recsys.cli import add_common_arguments
+from pigeon_recsys.commands.stream_archive import register_archive
 from pigeon_recsys.commands.stream_arguments import (
     TOPICS,
     add_codec,
@@ -35,6 +36,7 @@ def register(commands: Any) -> None:
     _register_ingest(subcommands)
     register_generate(subcommands)
     register_follow(subcommands)
+    register_archive(subcommands)
     register_parity(subcommands)
     register_send(subcommands)
     register_ask(subcommands)

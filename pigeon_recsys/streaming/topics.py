@@ -24,7 +24,7 @@ EVENTS_KEPT_DAYS = 7  # long enough to process a bad day again
 LETTERS_KEPT_DAYS = 30
 ITEMS_KEPT_DAYS = 90  # from then on, who reads the topic anew does not learn of an item
 EXPOSURES_KEPT_DAYS = 30
-SLATES_KEPT_DAYS = 30  # decisions and outcomes, long enough to be copied to a lake
+SLATES_KEPT_DAYS = 30  # decisions and outcomes; `stream archive` copies them
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def streaming_topics(num_partitions: int, names: TopicNames) -> list[Topic]:
         names.decisions: _kept(SLATES_KEPT_DAYS),
         names.outcomes: _kept(SLATES_KEPT_DAYS),
     }
-    read = (names.events, names.histories, names.requests, names.generated)
+    slates = (names.decisions, names.exposures, names.outcomes)
+    read = (names.events, names.histories, names.requests, names.generated, *slates)
     return [
         *(Topic(name, num_partitions, configs) for name, configs in keyed.items()),
         *(Topic(name + SUFFIX, 1, _kept(LETTERS_KEPT_DAYS)) for name in read),

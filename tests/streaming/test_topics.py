@@ -19,6 +19,7 @@ def test_what_is_the_newest_of_a_user_is_compacted_and_never_expires() -> None:
 
 def test_every_topic_that_is_read_has_dead_letters_kept_for_a_month() -> None:
     letters = {name for name in TOPICS if name.endswith(SUFFIX)}
-    read = ("clicks", "histories", "generation-requests", "generated-items")
+    slates = ("decisions", "exposures", "outcomes")
+    read = ("clicks", "histories", "generation-requests", "generated-items", *slates)
     assert letters == {name + SUFFIX for name in read}
     assert {TOPICS[name].configs["retention.ms"] for name in letters} == {str(30 * 86_400_000)}
