@@ -12,11 +12,11 @@ names; decisions are logged to a folder that is thrown away. Read `requests_per_
 breaks) against 0. `own_slates` are answers without a generated item, as a slot gives that is short
 of time or threads: every user has a picture in the store.
 
-`worker_memory_mib` is the resident memory of each worker, taken `SAMPLES` times during the load,
-and `memory_mib_per_min` the slope of a line through the second half, by when caches are full; read
-it against 0. Clients take processor time too, from the same cores unless there are more;
-`worker_cpu_ms` is what the workers took for a request, by which two commits can be compared on a
-machine that others use as well.
+`worker_memory_mib` is the resident memory of each worker with its model's process, taken `SAMPLES`
+times during the load, and `memory_mib_per_min` the slope of a line through the second half, by when
+caches are full; read it against 0. Clients take processor time too, from the same cores unless
+there are more; `worker_cpu_ms` is what the workers and their models' processes took for a request,
+by which two commits can be compared on a machine that others use as well.
 """
 
 import argparse
@@ -274,25 +274,33 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 def memory_mib(pid: int) -> list[float]:
-    """Return the resident memory of each worker of a service."""
-    pages = [int((worker / "statm").read_text().split()[1]) for worker in workers_of(pid)]
+    """Return the resident memory of each worker of a service, with its model's process."""
+    pages = [
+        sum(int((process / "statm").read_text().split()[1]) for process in with_children(worker))
+        for worker in workers_of(pid)
+    ]
     return [round(each * os.sysconf("SC_PAGE_SIZE") / MIB, 1) for each in pages]
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time that all workers of a service have taken, in seconds."""
+    """Return the processor time that workers and their models' processes have taken, in seconds."""
     ticks = 0
-    for worker in workers_of(pid):
-        after_name = (worker / "stat").read_text().rpartition(")")[2].split()
+    for process in (each for worker in workers_of(pid) for each in with_children(worker)):
+        after_name = (process / "stat").read_text().rpartition(")")[2].split()
         ticks += int(after_name[11]) + int(after_name[12])  # utime and stime, see proc(5)
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def workers_of(pid: int) -> list[Path]:
     """Return the folders in /proc of a service's workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    folders = [Path("/proc", child) for child in children]
-    return [each for each in folders if b"spawn_main" in (each / "cmdline").read_bytes()]
+    children = with_children(Path("/proc", str(pid)))[1:]
+    return [each for each in children if b"spawn_main" in (each / "cmdline").read_bytes()]
+
+
+def with_children(process: Path) -> list[Path]:
+    """Return the folders in /proc of a process and of those that its threads have started."""
+    started = [each.read_text().split() for each in process.glob("task/*/children")]
+    return [process, *(Path("/proc", child) for children in started for child in children)]
 
 
 if __name__ == "__main__":

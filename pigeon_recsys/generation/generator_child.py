@@ -1,6 +1,6 @@
 """The life of a process that holds a generator and nothing else.
 
-In:  on a pipe: where to import from, a function that makes the generator, then calls.
+In:  on a pipe: a function that makes the generator, then calls.
 Out: on the same pipe: the generator's version, then an answer a call, or what went wrong.
 
 `generator_process` starts it and talks to it; the pipe reaches nobody else.
@@ -44,7 +44,8 @@ class Failure:
 def main() -> None:
     """Serve on the pipe that the command line names: its file descriptor, and the parent's id."""
     descriptor, parent = map(int, sys.argv[1:])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to a group, they are for the parent,
+        signal.signal(number, signal.SIG_IGN)  # which works on for a while and then ends this one
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     with Connection(descriptor) as pipe:
         serve(pipe)
@@ -53,14 +54,12 @@ def main() -> None:
 def serve(pipe: "Connection[Any, Any]") -> None:
     """Load the generator and answer calls until the other end is gone."""
     try:
-        sys.path[:] = pipe.recv()
         generator = pipe.recv()()
         version = generator.version
     except EOFError:
         return
     except Exception as exc:
-        logger.exception("loading the generator failed")
-        pipe.send(_told(exc))
+        pipe.send(_told(exc, "load"))
         return
     pipe.send(version)
     while True:
@@ -72,15 +71,19 @@ def serve(pipe: "Connection[Any, Any]") -> None:
         try:
             answer = getattr(generator, call.method)(call.argument)
         except Exception as exc:
-            logger.exception("the generator's %s failed", call.method)
-            answer = _told(exc)
+            answer = _told(exc, call.method)
         pipe.send(answer)
 
 
-def _told(exc: Exception) -> Failure:
-    """Return an error as it can travel: ours by its message, any other with its type."""
-    is_ours = isinstance(exc, PigeonError)
-    return Failure(str(exc) if is_ours else f"{type(exc).__name__}: {exc}")
+def _told(exc: Exception, step: str) -> Failure:
+    """Return an error as it can travel: ours by its message, any other with its type.
+
+    Ours are not logged here: they may name a user, and the parent knows which.
+    """
+    if isinstance(exc, PigeonError):
+        return Failure(str(exc))
+    logger.error("the generator's %s failed", step, exc_info=exc)
+    return Failure(f"{type(exc).__name__}: {exc}")
 
 
 def _end_with(parent: int) -> None:

@@ -10,11 +10,16 @@ a laddered generator keeps of its users is lost with it. It is a Python of its o
 it needs and never the program it works for, so that a script may use one as it stands.
 """
 
+import json
+import logging
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from subprocess import DEVNULL, Popen
@@ -24,7 +29,12 @@ from pigeon_recsys.generation.generator_child import Call, Failure
 from pigeon_recsys.ports import ImageGenerator, LadderedGenerator
 from pigeon_recsys.records import Generation, GenerationTask
 
-CHILD = "from pigeon_recsys.generation.generator_child import main; main()"
+logger = logging.getLogger(__name__)
+
+CHILD = (  # imports from where this process does, whatever lies in the current folder
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from pigeon_recsys.generation.generator_child import main; main()"
+)
 STOP_TIMEOUT_S = 5.0
 
 
@@ -53,6 +63,7 @@ class GeneratorProcess:
         self._pipe: Connection[object, object] | None = None
         self._version: str | None = None
         self._asking = threading.Lock()  # one question at a time
+        self._unasked: deque[tuple[Call, Future[int]]] = deque()  # for whoever asks next, or now
         self._starting = threading.Lock()  # against a `close` from another thread
         self._is_closed = False
 
@@ -71,7 +82,7 @@ class GeneratorProcess:
 
     def start(self) -> None:
         """Load the generator before it is needed. Raises `GenerationError`."""
-        with self._asking:
+        with self._turn():
             self._start()
 
     def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
@@ -95,8 +106,8 @@ class GeneratorProcess:
 
     def _ask(self, call: Call, *, may_start: bool = True) -> object:
         """Return the answer of the process; where there is none, of a new one, or None."""
-        with self._asking:
-            if self._process is None or self._process.poll() is not None:
+        with self._turn():
+            if not self._runs():
                 if not may_start:
                     return None
                 self._start()
@@ -104,6 +115,49 @@ class GeneratorProcess:
         if isinstance(answer, Failure):
             raise GenerationError(str(answer))
         return answer
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Ask alone; what others could not wait to ask is asked before, and after."""
+        try:
+            with self._asking:
+                self._ask_unasked()
+                yield
+        finally:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Ask what is unasked, unless another thread asks: that one will."""
+        while self._unasked and self._asking.acquire(blocking=False):
+            try:
+                self._ask_unasked()
+            finally:
+                self._asking.release()
+
+    def _ask_unasked(self) -> None:
+        while self._unasked:
+            call, count = self._unasked.popleft()
+            count.set_result(self._dropped(call))
+
+    def _dropped(self, call: Call) -> int:
+        """Return how many entries a process drops; one that cannot is ended, and so keeps none."""
+        if not self._runs():
+            return 0
+        try:
+            answer = self._exchange([call], self._timeout_s)
+        except GenerationError:  # it has ended
+            return 0
+        if isinstance(answer, int):
+            return answer
+        logger.warning(
+            "a generator that does not forget a user is ended: %s", type(answer).__name__
+        )
+        self._end()
+        return 0
+
+    def _runs(self) -> bool:
+        process = self._process
+        return process is not None and process.poll() is None
 
     def _end(self) -> None:
         """End the process; the next tasks get another."""
@@ -121,9 +175,10 @@ class GeneratorProcess:
         with theirs, self._starting:
             if self._is_closed:
                 raise GenerationError("the generator is closed.")
-            command = [sys.executable, "-c", CHILD, str(theirs.fileno()), str(os.getpid())]
+            told = [theirs.fileno(), os.getpid(), json.dumps(list(map(str, sys.path)))]
+            command = [sys.executable, "-P", "-c", CHILD, *map(str, told)]
             self._process = Popen(command, stdin=DEVNULL, pass_fds=[theirs.fileno()])
-        answer = self._exchange([sys.path, self._make_generator], self._start_timeout_s)
+        answer = self._exchange([self._make_generator], self._start_timeout_s)
         if not isinstance(answer, str):
             self._end()
             raise GenerationError(f"the generator cannot be loaded: {answer}")
@@ -134,27 +189,32 @@ class GeneratorProcess:
 
         At that time the process is killed, which ends a `send` or `recv` that waits for it.
         """
-        assert self._pipe is not None
-        assert self._process is not None
+        process, pipe = self._process, self._pipe
+        if process is None or pipe is None:  # ended by another thread just now
+            raise GenerationError("the generator is closed.")
         expired = threading.Event()
 
         def expire() -> None:
             expired.set()
-            self._end()
+            process.kill()
 
         killer = threading.Timer(timeout_s, expire)
         killer.start()
         try:
             for each in told:
-                self._pipe.send(each)
-            return self._pipe.recv()
+                pipe.send(each)
+            return pipe.recv()
         except (EOFError, OSError) as exc:
             if expired.is_set():
+                self._end()
                 raise GenerationTimeout(
                     f"the generator gave no answer in {timeout_s:g} s, and its process was ended. "
                     "Allow more time, or smaller batches."
                 ) from exc
             raise GenerationError(f"the generator's process ended: {self._last_word()}.") from exc
+        except BaseException:  # Ctrl-C above all
+            self._end()  # or its answer would be taken for one to the next question
+            raise
         finally:
             killer.cancel()
 
@@ -188,10 +248,15 @@ class LadderedGeneratorProcess(GeneratorProcess):
         return answer
 
     def forget(self, user_id: str) -> int:
-        """Drop what is kept of a user's tasks, once what is being made is done; return how many."""
-        answer = self._ask(Call("forget", user_id), may_start=False)
-        assert answer is None or isinstance(answer, int)
-        return answer or 0
+        """Drop what is kept of a user's tasks; return how many.
+
+        While a picture is made nobody waits for it: what is kept goes as soon as it is there, that
+        of the picture too, and is not counted. Without a process nothing is kept.
+        """
+        count: Future[int] = Future()
+        self._unasked.append((Call("forget", user_id), count))
+        self._catch_up()
+        return count.result() if count.done() else 0
 
 
 def _wait_for(process: "Popen[bytes]") -> int | None:

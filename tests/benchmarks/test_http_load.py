@@ -1,6 +1,10 @@
 """The load benchmark: clients are answered, counted and timed; errors are seen."""
 
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
@@ -30,6 +34,16 @@ def test_memory_is_followed_over_the_second_half() -> None:
     assert figures["memory_mib_per_min"] == [2.0, 0.0]
     assert figures["memory_at_s"] == [0.0, 60.0, 120.0, 180.0, 240.0]
     assert figures["worker_memory_mib"][-1] == [14.0, 7.0]
+
+
+def test_a_process_that_a_thread_has_started_counts_with_its_parent() -> None:
+    """So a worker starts its model's anew."""
+    with ThreadPoolExecutor(1) as pool:
+        child = pool.submit(Popen, [sys.executable, "-c", "input()"], stdin=PIPE).result()
+        found = http_load.with_children(Path("/proc", str(os.getpid())))
+        child.communicate(b"\n")
+    assert found[0] == Path("/proc", str(os.getpid()))
+    assert Path("/proc", str(child.pid)) in found[1:]
 
 
 @pytest.mark.slow

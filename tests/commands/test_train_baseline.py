@@ -71,7 +71,7 @@ def test_the_result_is_written_as_json(world: Path, run: Path, tmp_path: Path) -
 
 
 def test_one_command_trains_what_is_missing_and_compares_it(
-    world: Path, run: Path, tmp_path: Path
+    world: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the recipe of the run, on what it was trained on, once."""
     generate_world(tmp_path / "unseen", num_items=60, num_users=12, seed=5, size=64)
@@ -88,6 +88,15 @@ def test_one_command_trains_what_is_missing_and_compares_it(
     before = [path.stat().st_mtime_ns for path in trained]
     assert main(["evaluate", *arguments]) == 0, "nothing is left to train"
     assert [path.stat().st_mtime_ns for path in trained] == before
+
+    told = json.loads(trained[0].read_text()) | {"backbone": "another"}
+    trained[0].write_text(json.dumps(told))
+    before = [path.stat().st_mtime_ns for path in trained]
+    trained[1].unlink()
+    assert main(["evaluate", *arguments, "--trained-on", str(world)]) == 1
+    assert "was trained on backbone another, not on" in capsys.readouterr().err
+    assert trained[0].stat().st_mtime_ns == before[0]
+    assert not trained[1].exists(), "nothing is trained before that is told"
 
 
 def test_baselines_to_train_ask_for_the_data_of_their_run(

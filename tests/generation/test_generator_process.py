@@ -109,6 +109,117 @@ def test_threads_that_ask_at_once_get_their_own_answers(process: GeneratorProces
     assert [each.provenance.seed for each in made] == list(range(24))
 
 
+class Slow(FakeLadderedGenerator):
+    """Takes its time for one seed, and forgets no user of one name."""
+
+    def generate(self, tasks: Sequence[GenerationTask]) -> list[Generation]:
+        if tasks[0].seed == SLEEPS:
+            time.sleep(2)
+        return super().generate(tasks)
+
+    def forget(self, user_id: str) -> int:
+        if user_id == "nobody":
+            raise ZeroDivisionError("by design")
+        return super().forget(user_id)
+
+
+@pytest.fixture
+def slow() -> Iterator[LadderedGeneratorProcess]:
+    generator = LadderedGeneratorProcess(Slow, timeout_s=60)
+    generator.start()
+    yield generator
+    generator.close()
+
+
+def test_forgetting_does_not_wait_for_a_picture_and_reaches_it(
+    slow: LadderedGeneratorProcess,
+) -> None:
+    """A worker that waited heard no news of the others, and was ended for it."""
+    slow.generate([make_task()])
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(slow.generate, [make_task(seed=SLEEPS)])
+        while not slow._asking.locked():
+            time.sleep(0.01)
+        started = time.monotonic()
+        assert slow.forget(make_task().user_id) == 0
+        assert time.monotonic() - started < 1
+        assert making.result(60)
+    assert not slow._unasked
+    assert slow.redraw(make_task()) is None
+    assert slow.generate([make_task()])
+    assert slow.forget(make_task().user_id) == 1
+
+
+def test_one_that_cannot_forget_is_ended_with_all_it_keeps(slow: LadderedGeneratorProcess) -> None:
+    slow.generate([make_task()])
+    assert slow.forget("nobody") == 0
+    assert slow._process is None
+    slow.start()
+    assert slow.redraw(make_task()) is None
+    assert slow.pid is not None
+    os.kill(slow.pid, signal.SIGKILL)
+    assert slow.forget("ada") == 0
+
+
+def test_an_answer_that_nobody_took_is_not_the_next_ones(
+    slow: LadderedGeneratorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever pressed Ctrl-C, and asked again, got the picture asked for before."""
+
+    def interrupt(process: object, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("multiprocessing.connection.Connection.recv", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            slow.generate([make_task(seed=7)])
+    (made,) = slow.generate([make_task(seed=8)])
+    assert made.provenance.seed == 8
+
+
+def test_a_function_that_cannot_travel_leaves_no_process() -> None:
+    generator = processes(lambda: Moody(16))
+    for _ in range(2):
+        with pytest.raises(Exception, match="pickle"):
+            generator.start()
+        assert generator._process is None
+
+
+def test_signals_for_the_group_do_not_end_it(slow: LadderedGeneratorProcess) -> None:
+    """A service manager sends SIGTERM to all processes; the parent still answers for a while."""
+    pid = slow.pid
+    assert pid is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(pid, number)
+    assert slow.generate([make_task()])
+    assert slow.pid == pid
+
+
+def test_it_imports_from_where_its_parent_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise ImportError('of the current folder')")
+    (tmp_path / "logging.py").write_text("raise ImportError('of the current folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    generator = processes(FakeGenerator)
+    assert generator.generate([make_task()])
+    generator.close()
+
+
+def test_known_errors_are_told_and_not_written_to_its_output(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    generator = processes(partial(Moody, 16, ["ada"]))
+    with pytest.raises(GenerationError, match="fails for user 'ada'"):
+        generator.generate([make_task()])
+    assert "ada" not in capfd.readouterr().err
+    with pytest.raises(GenerationError, match="ZeroDivisionError"):
+        generator.generate([make_task(seed=RAISES)])
+    assert "Traceback" in capfd.readouterr().err
+    generator.close()
+
+
 def test_a_generator_without_cheaper_ways_says_so() -> None:
     generator = LadderedGeneratorProcess(FakeGenerator, timeout_s=60)  # type: ignore[arg-type]
     with pytest.raises(GenerationError, match="AttributeError: .* no attribute 'quick'"):

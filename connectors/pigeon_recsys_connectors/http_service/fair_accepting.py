@@ -40,11 +40,12 @@ class FairAccepting:
         """Accept from now on. The socket must not block."""
         self._loop.add_reader(self._listener.fileno(), self._let_others_first)
 
-    def stop(self) -> None:
-        """Accept nothing more; the socket stays open."""
+    async def stop(self) -> None:
+        """Accept nothing more, and open what is accepted; the socket stays open."""
         self._loop.remove_reader(self._listener.fileno())
         if self._wait is not None:
             self._wait.cancel()
+        await asyncio.gather(*self._opening)
 
     def _let_others_first(self) -> None:
         self._loop.remove_reader(self._listener.fileno())

@@ -139,7 +139,7 @@ class _Server(uvicorn.Server):
         self._lifecycle.is_draining = True
         await asyncio.sleep(self._drain_s)
         for accepting in self._accepting:
-            accepting.stop()
+            await accepting.stop()  # then all that is open can be told to end
         await super().shutdown(sockets)
 
     def _connection(self) -> BoundedConnection:

@@ -58,23 +58,33 @@ def save_preference(
 ) -> None:
     """Write a trained module."""
     content = {"baseline": name, "backbone": backbone_version, "training": dict(training)}
-    write_text_atomic(folder / f"{name}.json", json.dumps(content, indent=2) + "\n")
     save_weights(folder / f"{name}.safetensors", module.state_dict())
+    write_text_atomic(folder / f"{name}.json", json.dumps(content, indent=2) + "\n")
 
 
-def backbone_of(folder: Path, name: str) -> str | None:
-    """Return the version of the backbone that a baseline was trained on, None for no baseline."""
-    try:
-        version = json.loads((folder / f"{name}.json").read_text())["backbone"]
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-    return version if isinstance(version, str) else None
+def is_trained(folder: Path, name: str, backbone_version: str) -> bool:
+    """Say whether a folder holds a baseline.
+
+    Raises `ArtifactError` for one of another backbone, and for one that does not tell its own.
+    """
+    if not (folder / f"{name}.json").exists():
+        return False
+    _check_backbone(folder, name, backbone_version)
+    return True
 
 
 def load_preference(
     folder: Path, name: str, frozen: FrozenBackbone, dataset: DatasetFolder
 ) -> nn.Module:
     """Read a trained module. Raises `ArtifactError` where it is missing or of another backbone."""
+    rebuild = _check_backbone(folder, name, frozen.version)
+    module = new_preference(name, frozen.backbone, dataset)
+    load_weights(folder / f"{name}.safetensors", module, rebuild=rebuild)
+    return module.eval().requires_grad_(False)
+
+
+def _check_backbone(folder: Path, name: str, version: str) -> str:
+    """Return how a baseline is trained again. Raises `ArtifactError` where it has to be."""
     rebuild = f"pigeon-recsys train baseline --name {name} --data DIR --weights RUN --out {folder}"
     path = folder / f"{name}.json"
     try:
@@ -83,9 +93,7 @@ def load_preference(
         raise ArtifactError(path, "is missing", rebuild=rebuild) from exc
     except (ValueError, TypeError, KeyError) as exc:
         raise ArtifactError(path, f"does not name a backbone ({exc})", rebuild=rebuild) from exc
-    if trained_on != frozen.version:
-        fault = f"was trained on backbone {trained_on}, not on {frozen.version}"
+    if trained_on != version:
+        fault = f"was trained on backbone {trained_on}, not on {version}"
         raise ArtifactError(path, fault, rebuild=rebuild)
-    module = new_preference(name, frozen.backbone, dataset)
-    load_weights(folder / f"{name}.safetensors", module, rebuild=rebuild)
-    return module.eval().requires_grad_(False)
+    return rebuild

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pigeon_recsys.alignment.baselines.prompted import Liked, Words, image_loss
 from pigeon_recsys.alignment.baselines.trained_baseline import (
     FrozenBackbone,
-    backbone_of,
+    is_trained,
     new_preference,
     save_preference,
 )
@@ -62,12 +62,13 @@ class CaptionedExamples:
 def train_missing(
     names: Sequence[str], dataset: DatasetFolder, run: Path, out: Path
 ) -> dict[str, TrainReport]:
-    """Train those that `out` does not hold for the run's backbone, as its recipe trains stage 1.
+    """Train those that `out` does not hold, as the run's recipe trains stage 1.
 
-    Raises what `train_baseline` and `recipe_of_run` raise.
+    Raises what `train_baseline` and `recipe_of_run` raise, and `ArtifactError` before anything is
+    trained where `out` holds one of another backbone: it is not overwritten.
     """
     version = FrozenBackbone.load(run).version
-    missing = [name for name in names if backbone_of(out, name) != version]
+    missing = [name for name in names if not is_trained(out, name, version)]
     if not missing:
         return {}
     recipe = recipe_of_run(run)

@@ -6,8 +6,11 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib import import_module
+from importlib.util import find_spec
+from typing import cast
 
 import pytest
 
@@ -15,15 +18,22 @@ from pigeon_recsys_connectors.http_service import fair_accepting
 from pigeon_recsys_connectors.http_service.fair_accepting import FairAccepting
 
 WAIT_S = 30.0
+LOOPS = [asyncio.new_event_loop]
+if find_spec("uvloop"):  # which uvicorn takes where it is
+    LOOPS.append(import_module("uvloop").new_event_loop)
 
 
 class Worker:
     """An event loop in a thread that accepts from a shared socket and echoes."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
         self.transports: set[asyncio.Transport] = set()
         self._listener = listener
-        self._ready, self._loop = threading.Event(), asyncio.new_event_loop()
+        self._ready, self._loop = threading.Event(), make_loop()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         assert self._ready.wait(WAIT_S)
@@ -33,7 +43,7 @@ class Worker:
         return len(self.transports)
 
     def stop_accepting(self) -> None:
-        self._loop.call_soon_threadsafe(self._accepting.stop)
+        asyncio.run_coroutine_threadsafe(self._accepting.stop(), self._loop).result(WAIT_S)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -47,7 +57,7 @@ class Worker:
         self._loop.run_until_complete(self._end())
 
     async def _end(self) -> None:
-        self._accepting.stop()
+        await self._accepting.stop()
         for each in list(self.transports):
             each.abort()
         while self.transports:
@@ -63,9 +73,8 @@ class _Echo(asyncio.Protocol):
         self._worker = worker
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._worker.transports.add(transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, and no subclass
+        self._worker.transports.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._worker.transports.discard(self._transport)
@@ -88,8 +97,13 @@ def stack(listener: socket.socket) -> Iterator[ExitStack]:
         yield found
 
 
-def workers_of(stack: ExitStack, listener: socket.socket, count: int) -> list[Worker]:
-    found = [Worker(listener) for _ in range(count)]
+def workers_of(
+    stack: ExitStack,
+    listener: socket.socket,
+    count: int,
+    make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> list[Worker]:
+    found = [Worker(listener, make_loop) for _ in range(count)]
     for each in found:
         stack.callback(each.stop)
     return found
@@ -108,11 +122,15 @@ def connected(stack: ExitStack, listener: socket.socket, count: int) -> list[soc
     return found
 
 
+@pytest.mark.parametrize("make_loop", LOOPS)
 @pytest.mark.parametrize("count", [8, 64, 256])
 def test_workers_share_connections_that_come_at_once(
-    stack: ExitStack, listener: socket.socket, count: int
+    stack: ExitStack,
+    listener: socket.socket,
+    count: int,
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    workers = workers_of(stack, listener, 2)
+    workers = workers_of(stack, listener, 2, make_loop)
     connected(stack, listener, count)
     assert sum(each.num_open for each in workers) == count
     assert min(each.num_open for each in workers) >= count // 4
@@ -173,3 +191,34 @@ def test_waits_where_no_more_files_can_be_opened(
         connected(stack, listener, 1)
     assert full.num_refused == 1
     assert "Too many open files" in caplog.text
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_what_is_accepted_is_open_once_it_stops(
+    listener: socket.socket, make_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Whoever stops tells open connections to end; one that opened later it would wait for."""
+    opened: list[asyncio.BaseTransport] = []
+    lost = asyncio.Event()
+
+    class Opened(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            opened.append(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    async def stop_at_once() -> None:
+        accepting = FairAccepting(listener, Opened, lambda: len(opened))
+        accepting._accept()
+        assert not opened
+        await accepting.stop()
+        assert len(opened) == 1
+        opened[0].close()
+        await lost.wait()
+
+    with (
+        asyncio.Runner(loop_factory=make_loop) as runner,
+        socket.create_connection(listener.getsockname(), WAIT_S),
+    ):
+        runner.run(stop_at_once())
