@@ -104,8 +104,8 @@ def load_retrieval(artifacts: Path) -> "tuple[OnnxEmbedder, FaissIndex]":
 def slot_parts(file: "SlotFile") -> SlotParts:
     """Return the parts of the slot that a settings file describes.
 
-    Raises `ArtifactError` naming what is missing, `DatasetError`, and what a store raises that
-    cannot be reached.
+    Raises `ArtifactError` naming what is missing, `GenerationError` where the model's own process
+    cannot load it, `DatasetError`, and what a store raises that cannot be reached.
     """
     from pigeon_recsys.datasets.folder import DatasetFolder
     from pigeon_recsys.generation.generated_catalog import CatalogWithGenerated

@@ -182,6 +182,12 @@ class GeneratorProcess:
         if not isinstance(answer, str):
             self._end()
             raise GenerationError(f"the generator cannot be loaded: {answer}")
+        if self._version not in (None, answer):  # what is logged and stored names the first
+            self._end()
+            raise GenerationError(
+                f"the generator was {self._version} and would now be {answer}: its weights have "
+                "changed. Restart whoever uses it, or put them back."
+            )
         self._version = answer
 
     def _exchange(self, told: Sequence[object], timeout_s: float) -> object:

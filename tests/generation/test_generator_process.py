@@ -248,6 +248,34 @@ def test_one_that_dies_is_replaced() -> None:
     generator.close()
 
 
+class Versioned(Moody):
+    """Its version is what a file says."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._told = file.read_text()
+
+    @property
+    def version(self) -> str:
+        return self._told
+
+
+def test_one_that_dies_is_not_replaced_by_one_of_other_weights(tmp_path: Path) -> None:
+    """Logs and jobs would go on to name the first."""
+    file = tmp_path / "version"
+    file.write_text("v1")
+    generator = processes(partial(Versioned, file))
+    assert generator.version == "v1"
+    file.write_text("v2")
+    with pytest.raises(GenerationError, match="exit code -9"):
+        generator.generate([make_task(seed=DIES)])
+    with pytest.raises(GenerationError, match=r"was v1 and would now be v2.*Restart"):
+        generator.generate([make_task()])
+    file.write_text("v1")
+    assert generator.generate([make_task()])
+    generator.close()
+
+
 def test_errors_are_told_and_the_process_lives_on() -> None:
     generator = processes(partial(Moody, 16, ["ada"]))
     with pytest.raises(GenerationError, match="fails for user 'ada'"):
