@@ -99,7 +99,7 @@ def test_topics_that_exist_stay_as_they_are(
 ) -> None:
     capsys.readouterr()
     assert stream.run("topics", "--partitions", "9") == 0
-    assert capsys.readouterr().out.count("was there") == 12
+    assert capsys.readouterr().out.count("was there") == 15
     assert len(stream.kafka.admin.describe_topics([stream.events])[0]["partitions"]) == 3
 
 
