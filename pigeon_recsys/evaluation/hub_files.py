@@ -29,5 +29,6 @@ def local_file(name_or_path: str | None) -> Path | None:
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", "/".join(inside)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as exc:
-        fault = f"is no file here, and the hub does not give it: {str(exc).splitlines()[0]}"
+        told = (str(exc).splitlines() or [type(exc).__name__])[0]
+        fault = f"is no file here, and the hub does not give it: {told}"
         raise ArtifactError(path, fault, rebuild="a path, or OWNER/REPOSITORY/FILE") from exc

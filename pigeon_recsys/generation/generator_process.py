@@ -77,7 +77,7 @@ class GeneratorProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process that runs, or ran last; None before there was any."""
+        """The process that runs; None where there is none."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:

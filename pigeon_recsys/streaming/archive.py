@@ -85,7 +85,7 @@ class Archiver:
         if not self._failures:
             done = self._take(self._log.poll(self._settings.poll_s))
         waited_s = self._now_s() - self._finished_s
-        is_full = len(self._entries) >= self._settings.num_entries
+        is_full = len(self._entries) + len(self._unusable) >= self._settings.num_entries
         if self._failures or is_full or waited_s >= self._settings.write_every_s:
             self._finish_or_wait()
         return done

@@ -86,6 +86,14 @@ def test_many_entries_are_written_before_it_is_time(world: World) -> None:
     assert world.num_committed == SETTINGS.num_entries
 
 
+def test_many_records_that_cannot_be_read_do_not_pile_up(world: World) -> None:
+    archiver = world.archiver()
+    world.topics.write([NewRecord(DECISIONS, b"ada", b"{")] * SETTINGS.num_entries)
+    while not world.num_committed:
+        assert archiver.step()
+    assert len(world.topics.records(DECISIONS + SUFFIX)) == SETTINGS.num_entries
+
+
 def test_the_end_writes_what_there_is_and_nothing_twice(world: World) -> None:
     archiver = world.archiver()
     world.publish(ENTRIES)

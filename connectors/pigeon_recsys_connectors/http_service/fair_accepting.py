@@ -45,7 +45,7 @@ class FairAccepting:
         self._loop.remove_reader(self._listener.fileno())
         if self._wait is not None:
             self._wait.cancel()
-        await asyncio.gather(*self._opening)
+        await asyncio.gather(*self._opening, return_exceptions=True)  # each ends by itself
 
     def _let_others_first(self) -> None:
         self._loop.remove_reader(self._listener.fileno())

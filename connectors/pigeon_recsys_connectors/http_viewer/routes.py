@@ -54,8 +54,7 @@ def viewer_router(
 
     @router.get("/")
     def home(request: Request, worker: int | None = None) -> Response:
-        elsewhere = answer.of_worker(worker, request) if worker is not None else None
-        return elsewhere or answer(request, views.home)
+        return answer(request, views.home, worker)
 
     @router.post("/")
     async def make(request: Request) -> Response:
@@ -86,12 +85,20 @@ class _Answers:
     siblings: Siblings
     prefix: str
 
-    def __call__(self, request: Request, view: Callable[[], Page]) -> Response:
-        """Return a page of this worker, of another one that knows it, or why there is none."""
+    def __call__(
+        self, request: Request, view: Callable[[], Page], worker: int | None = None
+    ) -> Response:
+        """Return a page of this worker, of another one that knows it, or why there is none.
+
+        Where `worker` is another one's process, the page is that one's, if it answers.
+        """
         root = str(request.scope.get("root_path", "")) + self.prefix
         try:
             check_key(request.headers, self.access)
-            return self.renderer.answer(view(), root)
+            elsewhere = None
+            if worker is not None:
+                elsewhere = self.siblings.page_of(worker, _target(request), request.headers)
+            return elsewhere or self.renderer.answer(view(), root)
         except Refused as refused:
             elsewhere = None
             if refused.status == NOT_FOUND and request.method == "GET":
@@ -99,10 +106,6 @@ class _Answers:
             return elsewhere or self.renderer.refusal(refused, root)
         except PigeonError as exc:
             return self.renderer.refusal(_failed(exc, request), root)
-
-    def of_worker(self, pid: int, request: Request) -> Response | None:
-        """Return another worker's page, which asks for the key itself; None without one."""
-        return self.siblings.page_of(pid, _target(request), request.headers)
 
 
 def _target(request: Request) -> str:
