@@ -8,6 +8,10 @@ kafka-python 3.0 waits for a broker to end a transaction without a limit, so tha
 brokers are gone could not even be stopped. Here it waits in a thread of its own, for as long as
 the broker would let the transaction live. After that the producer is given up: it sends nothing
 any more, and the broker aborts what it had begun.
+
+A producer of kafka-python 3.0 serves no second transaction after one that was refused: it keeps the
+refused offsets and sends them along with the next, which may set the group back in a partition that
+is another worker's by now. So the next transaction gets another producer then, too.
 """
 
 import threading
@@ -63,10 +67,9 @@ class Transactions:
             self._give_up(producer)
             raise
         except KafkaError:
-            try:
+            with suppress(KafkaError):
                 _within(ends_s - time.monotonic(), producer.abort_transaction)
-            except KafkaError:
-                self._give_up(producer)
+            self._give_up(producer)
             raise
 
     def close(self) -> None:

@@ -56,6 +56,17 @@ def write(kafka: Cluster, records: Sequence[NewRecord]) -> None:
     producer.close()
 
 
+def poll_until_shared(logs: Sequence[KafkaEventLog], share: int) -> list[Record]:
+    """Poll until each log has so many partitions; return all records."""
+    polled = []
+    for _ in range(60):
+        for log in logs:
+            polled += log.poll(0.3)
+        if all(len(log.held()) == share for log in logs):
+            return polled
+    pytest.fail(f"{share} partitions each expected, found {[log.held() for log in logs]}")
+
+
 def test_a_worker_left_behind_writes_nothing(kafka: Cluster) -> None:
     """It polls, stops answering until its partitions are another's, and then wants to commit."""
     events, results = kafka.new_topic("events"), kafka.new_topic("results")
@@ -74,20 +85,37 @@ def test_a_worker_left_behind_writes_nothing(kafka: Cluster) -> None:
     heir.close()
 
 
+def test_a_worker_that_comes_back_does_not_mark_what_it_was_refused(kafka: Cluster) -> None:
+    """The producer of kafka-python 3.0 sends refused offsets along with the next transaction."""
+    events, results = (kafka.new_topic(name, num_partitions=2) for name in ("events", "results"))
+    group = kafka.unique("group")
+    zombie = make_log(kafka, group, [events], max_poll_interval_ms=6000)
+    write(kafka, [NewRecord(events, b"k", b"1", partition=n) for n in range(2)])
+    polled = polled_from(zombie, 2)
+    heir = make_log(kafka, group, [events])
+    heir.commit(read_up_to(polled_from(heir, 2)), [NewRecord(results, b"k", b"1", partition=1)])
+    write(kafka, [NewRecord(events, b"k", b"2", partition=n) for n in range(2)])
+    heir.commit(read_up_to(polled_from(heir, 2)), [])
+    with pytest.raises(PartitionsMoved):
+        zombie.commit(read_up_to(polled), [])
+    zombie.rewind()
+    poll_until_shared([zombie, heir], 1)
+    zombie.commit({}, [NewRecord(results, b"k", b"2", partition=0)])
+    zombie.close()
+    heir.close()
+    afterwards = make_log(kafka, group, [events])
+    assert afterwards.poll(5.0) == []
+    afterwards.close()
+
+
 def test_workers_of_a_group_share_the_partitions(kafka: Cluster) -> None:
     events, group = kafka.new_topic("events", num_partitions=4), kafka.unique("group")
     write(kafka, [NewRecord(events, b"k", b"1", partition=n) for n in range(4)])
     logs = [make_log(kafka, group, [events]) for _ in range(2)]
-    polled: list[set[int]] = [set(), set()]
-    for _ in range(60):
-        for log, seen in zip(logs, polled, strict=True):
-            seen.update(record.partition for record in log.poll(0.3))
-        shares = [{place.partition for place in log._consumer.assignment()} for log in logs]
-        if [len(share) for share in shares] == [2, 2]:
-            break
-    assert [len(share) for share in shares] == [2, 2]
+    polled = poll_until_shared(logs, 2)
+    shares = [{partition for _, partition in log.held()} for log in logs]
     assert shares[0] | shares[1] == {0, 1, 2, 3}
-    assert polled[0] | polled[1] == {0, 1, 2, 3}
+    assert {record.partition for record in polled} == {0, 1, 2, 3}
     for log in logs:
         log.close()
 
