@@ -30,7 +30,7 @@ try:
         RebalanceInProgressError,
         UnknownMemberIdError,
     )
-    from kafka.structs import OffsetAndMetadata
+    from kafka.structs import MemberState, OffsetAndMetadata
 
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
@@ -119,15 +119,20 @@ class KafkaEventLog:
         self._consumer.subscribe(list(reads), listener=self._tenures)
         self._open: dict[Place, tuple[int, int]] = {}  # polled, not committed: from, up to
         self._membership = self._consumer.group_metadata()
+        self._member_id = ""  # by which the partitions are held
         self._done: dict[TopicPartition, tuple[int, int]] = {}  # tenure, and what it committed
 
     def poll(self, timeout_s: float) -> list[Record]:
         """Return records, in order within each partition; none once the time is up."""
+        before = self._tenures.number.copy()
         try:
             polled = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
             self._membership = self._consumer.group_metadata()
         except KafkaError as exc:
             raise LogError(f"polling failed: {exc!r}") from exc
+        if self._is_another_member() and self._tenures.renew(before):
+            self.rewind()
+            return []
         for place, records in polled.items():
             start, _ = self._open.get(place, (records[0].offset, 0))
             self._open[place] = start, records[-1].offset + 1
@@ -241,6 +246,13 @@ class KafkaEventLog:
         self._transactions.close()
         self._consumer.close(autocommit=False, timeout_ms=round(CLOSE_TIMEOUT_S * 1000))
 
+    def _is_another_member(self) -> bool:
+        """Whether the group took this worker for a new one since it was asked last."""
+        if self._membership.state != MemberState.STABLE:
+            return False
+        before, self._member_id = self._member_id, self._membership.member_id
+        return bool(before != self._member_id)
+
     def _ends(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         try:
             ends: dict[TopicPartition, int] = self._consumer.end_offsets(
@@ -266,12 +278,22 @@ class KafkaEventLog:
 
 
 class _Tenures(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Numbers the times that partitions were given to this worker."""
+    """Numbers the times that partitions were given to this worker.
+
+    kafka-python 3.0 does not tell of partitions that are lost while it joins: thrown out then, it
+    goes on with those that it is given again as if they had not been another's in between.
+    """
 
     def __init__(self, when_lost: Callable[[], None]) -> None:
         self.number: dict[TopicPartition, int] = {}
         self._count = 0
         self._when_lost = when_lost
+
+    def renew(self, before: Mapping[TopicPartition, int]) -> bool:
+        """Begin the tenures anew that are as they were; say whether there are any."""
+        kept = [place for place, number in self.number.items() if before.get(place) == number]
+        self.on_partitions_assigned(kept)
+        return bool(kept)
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._count += 1

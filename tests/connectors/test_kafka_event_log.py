@@ -108,6 +108,22 @@ def test_a_worker_that_comes_back_does_not_mark_what_it_was_refused(kafka: Clust
     afterwards.close()
 
 
+def test_a_worker_thrown_out_while_it_joins_begins_anew(kafka: Cluster) -> None:
+    """kafka-python 3.0 tells of partitions that are lost only where it is not joining already."""
+    events = kafka.new_topic("events")
+    write(kafka, [NewRecord(events, b"k", b"1")])
+    log = make_log(kafka, kafka.unique("group"), [events])
+    polled = polled_from(log, 1)
+    (before,) = log.held().values()
+    coordinator = log._consumer._coordinator
+    coordinator.rejoining = True
+    coordinator.reset_generation()
+    assert polled_from(log, 1) == polled
+    (after,) = log.held().values()
+    assert after > before
+    log.close()
+
+
 def test_workers_of_a_group_share_the_partitions(kafka: Cluster) -> None:
     events, group = kafka.new_topic("events", num_partitions=4), kafka.unique("group")
     write(kafka, [NewRecord(events, b"k", b"1", partition=n) for n in range(4)])
