@@ -35,6 +35,7 @@ try:
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
     from pigeon_recsys_connectors.kafka_contents import partition_contents
+    from pigeon_recsys_connectors.kafka_joining import keep_answers
     from pigeon_recsys_connectors.kafka_transactions import (
         CLOSE_TIMEOUT_S,
         TRANSACTION_TIMEOUT_S,
@@ -112,6 +113,7 @@ class KafkaEventLog:
         check_admitted(bootstrap, security)
         try:
             self._consumer = KafkaConsumer(**settings)
+            keep_answers(self._consumer)
             self._transactions = Transactions(producer_settings)
         except KafkaError as exc:
             raise LogError(f"no Kafka broker answers at {bootstrap}: {exc!r}") from exc

@@ -1,5 +1,6 @@
 """The event log on a real Kafka keeps the contract; a worker left behind writes nothing."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -134,6 +135,24 @@ def test_workers_of_a_group_share_the_partitions(kafka: Cluster) -> None:
     assert {record.partition for record in polled} == {0, 1, 2, 3}
     for log in logs:
         log.close()
+
+
+def test_workers_that_do_much_between_short_polls_come_to_rest(kafka: Cluster) -> None:
+    """kafka-python 3.0 joins anew where the group has answered while nobody polled."""
+    events, group = kafka.new_topic("events", num_partitions=4), kafka.unique("group")
+    logs = [make_log(kafka, group, [events]) for _ in range(2)]
+    generations = [_generations_after_short_polls(logs) for _ in range(20)]
+    assert generations[-5:] == [generations[-1]] * 5
+    assert [len(log.held()) for log in logs] == [2, 2]
+    for log in logs:
+        log.close()
+
+
+def _generations_after_short_polls(logs: Sequence[KafkaEventLog]) -> list[int]:
+    for log in logs:
+        log.poll(0.05)
+        time.sleep(0.3)
+    return [log._membership.generation_id for log in logs]
 
 
 @pytest.mark.parametrize("address", [f"127.0.0.1:{free_port()}", "nowhere", "127.0.0.1:x"])
