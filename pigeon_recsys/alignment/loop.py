@@ -19,6 +19,12 @@ from torch import Tensor, nn
 from pigeon_recsys.alignment import processes
 from pigeon_recsys.alignment.curves import draw_curves
 from pigeon_recsys.alignment.early_stopping import METRIC, EarlyStopping
+from pigeon_recsys.alignment.optimizers import (
+    OptimizerKind,
+    make_optimizers,
+    parameters_of,
+    set_learning_rate,
+)
 from pigeon_recsys.alignment.precision import MixedPrecision, Precision, device_of
 from pigeon_recsys.alignment.run_record import RunRecord, Samples
 from pigeon_recsys.alignment.train_state import TrainState, checkpoint_path
@@ -44,6 +50,7 @@ class LoopSettings:
     learning_rate: float
     warmup_steps: int = 50
     weight_decay: float = 0.01
+    optimizer: OptimizerKind = "adamw"
     grad_clip: float = 1.0
     accumulate: int = 1  # micro batches a step; processes share them
     precision: Precision = "fp32"
@@ -133,12 +140,10 @@ def _check(name: str, settings: LoopSettings, validate: Validation | None) -> No
 
 
 def _new_state(module: nn.Module, settings: LoopSettings, precision: MixedPrecision) -> TrainState:
-    optimizer = torch.optim.AdamW(
-        [p for p in module.parameters() if p.requires_grad],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+    optimizers = make_optimizers(
+        settings.optimizer, module, settings.learning_rate, settings.weight_decay
     )
-    return TrainState(module, optimizer, precision.scaler, EarlyStopping(settings.patience))
+    return TrainState(module, optimizers, precision.scaler, EarlyStopping(settings.patience))
 
 
 def _steps(name: str, first: int, end: int) -> Iterable[int]:
@@ -162,9 +167,12 @@ def _one_step(
     step: int,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Make one step; return this process's share of each mean loss, and the gradient's norm."""
-    (group,) = state.optimizer.param_groups
-    group["lr"] = settings.learning_rate * learning_rate_share(step, settings)
-    state.optimizer.zero_grad(set_to_none=True)
+    trained = parameters_of(state.optimizers)
+    set_learning_rate(
+        state.optimizers, settings.learning_rate * learning_rate_share(step, settings)
+    )
+    for optimizer in state.optimizers:
+        optimizer.zero_grad(set_to_none=True)
     shares: dict[str, Tensor] = {}
     for micro_batch in processes.own_micro_batches(settings.accumulate):
         draw = step * settings.accumulate + micro_batch
@@ -174,10 +182,12 @@ def _one_step(
         state.scaler.scale(losses["loss"] / settings.accumulate).backward()
         for key, loss in losses.items():
             shares[key] = shares.get(key, 0) + loss.detach() / settings.accumulate
-    processes.sum_gradients(group["params"])
-    state.scaler.unscale_(state.optimizer)
-    grad_norm = nn.utils.clip_grad_norm_(group["params"], settings.grad_clip)
-    state.scaler.step(state.optimizer)
+    processes.sum_gradients(trained)
+    for optimizer in state.optimizers:
+        state.scaler.unscale_(optimizer)
+    grad_norm = nn.utils.clip_grad_norm_(trained, settings.grad_clip)
+    for optimizer in state.optimizers:
+        state.scaler.step(optimizer)
     state.scaler.update()
     return shares, grad_norm
 

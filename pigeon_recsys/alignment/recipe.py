@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from pigeon_recsys.alignment.loop import LoopSettings
+from pigeon_recsys.alignment.optimizers import OptimizerKind
 from pigeon_recsys.alignment.pair_making import PairSettings, References
 from pigeon_recsys.alignment.precision import Precision
 from pigeon_recsys.alignment.preference_loss import LossKind, PreferenceLoss
@@ -49,6 +50,7 @@ class StageRecipe(_Strict):
     learning_rate: PositiveFloat
     warmup_steps: PositiveInt = 50
     weight_decay: float = Field(default=0.01, ge=0)
+    optimizer: OptimizerKind = "adamw"
     accumulate: PositiveInt = 1
     precision: Precision = "fp32"
     patience: PositiveInt | None = None

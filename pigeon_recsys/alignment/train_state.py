@@ -1,13 +1,13 @@
 """All that changes while a stage trains, and its checkpoint on disk.
 
-A checkpoint holds the step, the trained weights, the optimizer, the loss scaler, what early
+A checkpoint holds the step, the trained weights, the optimizers, the loss scaler, what early
 stopping remembers and the seconds so far. Random states are not in it: every draw of a step
 follows from the seed and the step.
 """
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class TrainState:
     """What a killed run needs to go on as if nothing had happened."""
 
     module: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: Sequence[torch.optim.Optimizer]
     scaler: torch.amp.GradScaler
     stopping: EarlyStopping
     step: int = 0  # steps made
@@ -58,7 +58,7 @@ class TrainState:
             "metrics": self.metrics,
             "seconds": self.seconds,
             "weights": self.weights,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [each.state_dict() for each in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "stopping": self.stopping.state_dict(),
         }
@@ -81,7 +81,8 @@ class TrainState:
             raise ArtifactError(path, "was made for a model of other sizes", rebuild=rebuild)
         for name, weight in weights.items():
             weight.copy_(content["weights"][name])
-        self.optimizer.load_state_dict(content["optimizer"])
+        for optimizer, found_state in zip(self.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(found_state)
         self.scaler.load_state_dict(content["scaler"])
         self.stopping.load_state_dict(content["stopping"])
         self.step = content["step"]
