@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pigeon_recsys.alignment.loop import LoopSettings, draw_generator, learning_rate_share, train
+from pigeon_recsys.alignment.optimizers import OptimizerKind
 from pigeon_recsys.alignment.run_record import read_metrics
 from pigeon_recsys.alignment.train_state import checkpoint_path
 from pigeon_recsys.errors import ArtifactError, SettingsError
@@ -36,10 +38,10 @@ def losses(run: Path) -> dict[int, float]:
     return {row["step"]: row["loss"] for row in read_metrics(run)}
 
 
-def test_the_loss_falls(tmp_path: Path) -> None:
-    report = learn_sums(
-        make_model(), tmp_path, replace(SETTINGS, steps=60, log_every=4, save_every=60)
-    )
+@pytest.mark.parametrize("optimizer", get_args(OptimizerKind))
+def test_the_loss_falls(tmp_path: Path, optimizer: OptimizerKind) -> None:
+    settings = replace(SETTINGS, steps=60, log_every=4, save_every=60, optimizer=optimizer)
+    report = learn_sums(make_model(dropout=0.0), tmp_path, settings)
     rows = read_metrics(tmp_path)
     assert [rows[0]["step"], rows[-1]["step"], report.steps] == [4, 60, 60]
     assert rows[-1]["loss"] < 0.3 * rows[0]["loss"]
@@ -62,10 +64,11 @@ def test_a_run_ended_by_kill_9_goes_on_bit_for_bit(tmp_path: Path, repo_root: Pa
     assert_equal(whole, resumed)
 
 
+@pytest.mark.parametrize("optimizer", get_args(OptimizerKind))
 def test_an_interrupted_run_with_accumulation_and_patience_goes_on_bit_for_bit(
-    tmp_path: Path,
+    tmp_path: Path, optimizer: OptimizerKind
 ) -> None:
-    settings = replace(SETTINGS, accumulate=3, patience=2)
+    settings = replace(SETTINGS, accumulate=3, patience=2, optimizer=optimizer)
     whole, resumed = make_model(), make_model()
     learn_sums(whole, tmp_path / "whole", settings)
     with pytest.raises(KeyboardInterrupt):
