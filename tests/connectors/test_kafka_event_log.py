@@ -141,7 +141,7 @@ def test_workers_that_do_much_between_short_polls_come_to_rest(kafka: Cluster) -
     """kafka-python 3.0 joins anew where the group has answered while nobody polled."""
     events, group = kafka.new_topic("events", num_partitions=4), kafka.unique("group")
     logs = [make_log(kafka, group, [events]) for _ in range(2)]
-    generations = [_generations_after_short_polls(logs) for _ in range(20)]
+    generations = [_generations_after_short_polls(logs) for _ in range(16)]
     assert generations[-5:] == [generations[-1]] * 5
     assert [len(log.held()) for log in logs] == [2, 2]
     for log in logs:
@@ -151,7 +151,7 @@ def test_workers_that_do_much_between_short_polls_come_to_rest(kafka: Cluster) -
 def _generations_after_short_polls(logs: Sequence[KafkaEventLog]) -> list[int]:
     for log in logs:
         log.poll(0.05)
-        time.sleep(0.3)
+        time.sleep(0.15)
     return [log._membership.generation_id for log in logs]
 
 
