@@ -17,12 +17,7 @@ class CopartitioningAssignor(CooperativeStickyAssignor):  # type: ignore[misc]
     name = "cooperative-sticky-copartitioned"
 
     def disown(self) -> None:
-        """Claim nothing when joining again: the group has given all to others.
-
-        kafka-python 3.0 goes on to claim what the member had before it was thrown out. A partition
-        that is to move is kept from its new owner until the one who claims it gives it up; who
-        does not have it never does, and nobody gets it.
-        """
+        """Claim nothing when joining next: the group has given all to others."""
         self.member_assignment = None
 
     def assign(self, cluster: Any, members: Any) -> dict[str, ConsumerProtocolAssignment]:

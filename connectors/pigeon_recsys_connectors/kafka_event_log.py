@@ -12,7 +12,7 @@ group, and Kafka takes offsets without a generation from anybody.
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pigeon_recsys.errors import LogError, MissingExtra, PartitionsMoved
@@ -35,7 +35,7 @@ try:
     from pigeon_recsys_connectors.kafka_admission import check_admitted
     from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
     from pigeon_recsys_connectors.kafka_contents import partition_contents
-    from pigeon_recsys_connectors.kafka_joining import keep_answers
+    from pigeon_recsys_connectors.kafka_joining import mend_joining
     from pigeon_recsys_connectors.kafka_transactions import (
         CLOSE_TIMEOUT_S,
         TRANSACTION_TIMEOUT_S,
@@ -113,11 +113,11 @@ class KafkaEventLog:
         check_admitted(bootstrap, security)
         try:
             self._consumer = KafkaConsumer(**settings)
-            keep_answers(self._consumer)
+            mend_joining(self._consumer, assignor.disown)
             self._transactions = Transactions(producer_settings)
         except KafkaError as exc:
             raise LogError(f"no Kafka broker answers at {bootstrap}: {exc!r}") from exc
-        self._tenures = _Tenures(assignor.disown)
+        self._tenures = _Tenures()
         self._consumer.subscribe(list(reads), listener=self._tenures)
         self._open: dict[Place, tuple[int, int]] = {}  # polled, not committed: from, up to
         self._membership = self._consumer.group_metadata()
@@ -150,6 +150,8 @@ class KafkaEventLog:
         """Write records and mark partitions as read in one transaction, or do neither."""
         if self._membership.generation_id < 0:
             raise PartitionsMoved("this worker is in no generation of its group")
+        if self._membership.member_id != self._member_id:
+            raise PartitionsMoved("this worker's partitions are those of the member it was before")
         try:
             marks = {TopicPartition(*place): offset for place, offset in read.items()}
             offsets = {
@@ -286,10 +288,9 @@ class _Tenures(ConsumerRebalanceListener):  # type: ignore[misc]
     goes on with those that it is given again as if they had not been another's in between.
     """
 
-    def __init__(self, when_lost: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.number: dict[TopicPartition, int] = {}
         self._count = 0
-        self._when_lost = when_lost
 
     def renew(self, before: Mapping[TopicPartition, int]) -> bool:
         """Begin the tenures anew that are as they were; say whether there are any."""
@@ -304,7 +305,3 @@ class _Tenures(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         for place in revoked:
             self.number.pop(place, None)
-
-    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
-        self.on_partitions_revoked(lost)
-        self._when_lost()

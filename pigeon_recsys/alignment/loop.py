@@ -186,8 +186,9 @@ def _one_step(
     for optimizer in state.optimizers:
         state.scaler.unscale_(optimizer)
     grad_norm = nn.utils.clip_grad_norm_(trained, settings.grad_clip)
-    for optimizer in state.optimizers:
-        state.scaler.step(optimizer)
+    if grad_norm.isfinite() or not state.scaler.is_enabled():  # it looks at each one's alone
+        for optimizer in state.optimizers:
+            state.scaler.step(optimizer)
     state.scaler.update()
     return shares, grad_norm
 

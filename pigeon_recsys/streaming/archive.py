@@ -92,6 +92,9 @@ class Archiver:
 
     def finish(self) -> None:
         """Write what was read and commit it. Raises `LogError`; then nothing is committed."""
+        if self._has_moved():
+            self._forget()
+            self._log.rewind()
         self._write()
         records = [record for record, _ in (*self._entries, *self._unusable)]
         if records:
@@ -122,11 +125,11 @@ class Archiver:
 
     def _take(self, records: Sequence[Record]) -> Archived:
         """Decode records; where a partition went to another worker, begin anew."""
-        held = self._log.held()
-        if any(tenure != held.get(place) for place, tenure in self._tenures.items()):
+        if self._has_moved():
             self._forget()
             self._log.rewind()
             return Archived()
+        held = self._log.held()
         num_dead = len(self._unusable)
         for record in records:
             place = record.topic, record.partition
@@ -136,6 +139,11 @@ class Archiver:
             except EventError as fault:
                 self._unusable.append((record, fault))
         return Archived(len(records), len(self._unusable) - num_dead)
+
+    def _has_moved(self) -> bool:
+        """Whether a partition of what was read has been another's since."""
+        held = self._log.held()
+        return any(tenure != held.get(place) for place, tenure in self._tenures.items())
 
     def _read(self, record: Record) -> SlateEntry:
         if record.value is None:

@@ -15,10 +15,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pigeon_recsys.alignment.loop import LoopSettings, draw_generator, learning_rate_share, train
-from pigeon_recsys.alignment.optimizers import OptimizerKind
+from pigeon_recsys.alignment.early_stopping import EarlyStopping
+from pigeon_recsys.alignment.loop import (
+    LoopSettings,
+    _one_step,
+    draw_generator,
+    learning_rate_share,
+    train,
+)
+from pigeon_recsys.alignment.optimizers import OptimizerKind, make_optimizers
+from pigeon_recsys.alignment.precision import MixedPrecision
 from pigeon_recsys.alignment.run_record import read_metrics
-from pigeon_recsys.alignment.train_state import checkpoint_path
+from pigeon_recsys.alignment.train_state import TrainState, checkpoint_path
 from pigeon_recsys.errors import ArtifactError, SettingsError
 from tests.alignment.tiny_training import SETTINGS, draw_rows, learn_sums, make_model, sum_loss
 
@@ -203,3 +211,18 @@ def test_the_learning_rate_warms_up_and_ends_low() -> None:
     assert shares[:3] == [0.5, 1.0, 1.0]
     assert shares[12] == pytest.approx(0.05)
     assert shares[2:] == sorted(shares[2:], reverse=True)
+
+
+@pytest.mark.parametrize("spoilt", [torch.inf, torch.nan])
+def test_a_gradient_that_overflows_costs_the_step_of_every_optimizer(spoilt: float) -> None:
+    """Each would be skipped for its own gradients alone, and the norm is of all."""
+    module = nn.Linear(2, 2)
+    module.weight.register_hook(lambda gradient: torch.full_like(gradient, spoilt))
+    optimizers = make_optimizers("muon", module, 0.1, 0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    state = TrainState(module, optimizers, scaler, EarlyStopping(None))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    fp32 = MixedPrecision("fp32", torch.device("cpu"))
+    _one_step(lambda _: {"loss": module(torch.ones(2)).sum()}, state, SETTINGS, fp32, 0)
+    assert all(torch.equal(before[name], each) for name, each in module.state_dict().items())
+    assert scaler.get_scale() == 1.0

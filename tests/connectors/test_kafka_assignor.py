@@ -3,7 +3,6 @@
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 
 from pigeon_recsys_connectors.kafka_assignor import CopartitioningAssignor
-from pigeon_recsys_connectors.kafka_event_log import _Tenures
 
 
 def test_a_member_that_was_thrown_out_claims_nothing() -> None:
@@ -12,5 +11,5 @@ def test_a_member_that_was_thrown_out_claims_nothing() -> None:
     assignor.on_assignment(ConsumerProtocolAssignment(1, [("events", [0, 1])], b""), 7)
     (claimed,) = assignor.metadata({"events"}).owned_partitions
     assert claimed.partitions == [0, 1]
-    _Tenures(assignor.disown).on_partitions_lost([])
+    assignor.disown()
     assert assignor.metadata({"events"}).owned_partitions == []

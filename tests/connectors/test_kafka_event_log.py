@@ -106,6 +106,7 @@ def test_a_worker_that_comes_back_does_not_mark_what_it_was_refused(kafka: Clust
     heir.close()
     afterwards = make_log(kafka, group, [events])
     assert afterwards.poll(5.0) == []
+    assert len(afterwards.held()) == 2
     afterwards.close()
 
 
@@ -119,10 +120,18 @@ def test_a_worker_thrown_out_while_it_joins_begins_anew(kafka: Cluster) -> None:
     coordinator = log._consumer._coordinator
     coordinator.rejoining = True
     coordinator.reset_generation()
+    with pytest.raises(PartitionsMoved, match="of the member it was before"):
+        commit_as_the_next_member(log, polled)
     assert polled_from(log, 1) == polled
     (after,) = log.held().values()
     assert after > before
     log.close()
+
+
+def commit_as_the_next_member(log: KafkaEventLog, polled: Sequence[Record]) -> None:
+    """As where the group has answered and no poll has taken its answer."""
+    log._membership = log._membership._replace(member_id="next", generation_id=6)
+    log.commit(read_up_to(polled), [])
 
 
 def test_workers_of_a_group_share_the_partitions(kafka: Cluster) -> None:
