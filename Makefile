@@ -23,7 +23,7 @@ demo: setup  ## run the whole product; DATA=folder USERS=number OUT=folder KAFKA
 test:  ## set up what the tests need, then run them; ARGS="-k mask" is passed to pytest
 	@$(PYTHON) setup_env.py --with-system-packages
 	@$(BROKER) --fetch-only
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.side_by_side)
 
 check: setup  ## lint, formatting, types and the import rules
 	$(BIN)/ruff check
