@@ -61,7 +61,8 @@ def test_a_run_ended_by_kill_9_goes_on_bit_for_bit(tmp_path: Path, repo_root: Pa
     that follow are those of a run that was not killed, and so are the weights."""
     whole, resumed = make_model(), make_model()
     learn_sums(whole, tmp_path / "whole")
-    command = [sys.executable, "-m", "tests.alignment.tiny_training", tmp_path / "killed", "1", "6"]
+    command = [sys.executable, "-m", "tests.alignment.tiny_training", tmp_path / "killed"]
+    command += ["--die-at", "6"]
     assert subprocess.run(command, cwd=repo_root, check=False).returncode == -signal.SIGKILL
     assert list(losses(tmp_path / "killed")) == [1, 2, 3, 4, 5, 6]
     draws = []

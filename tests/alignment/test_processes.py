@@ -5,12 +5,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
 from pigeon_recsys.alignment import processes
+from pigeon_recsys.alignment.optimizers import OptimizerKind
 from pigeon_recsys.alignment.run_record import read_metrics
 from pigeon_recsys.errors import SettingsError
 from tests.alignment.tiny_training import SETTINGS, learn_sums, make_model
@@ -32,14 +34,16 @@ def run_two(arguments: list[str], repo_root: Path) -> subprocess.CompletedProces
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("optimizer", get_args(OptimizerKind))
 def test_two_processes_train_as_one_does_with_the_same_global_batch(
-    tmp_path: Path, repo_root: Path
+    tmp_path: Path, repo_root: Path, optimizer: OptimizerKind
 ) -> None:
     """One process computes both micro batches of each step, or each of two processes one; the
     draws are the same, dropout included."""
     one = make_model()
-    learn_sums(one, tmp_path / "one", replace(SETTINGS, accumulate=2))
-    two = run_two(["tests.alignment.tiny_training", str(tmp_path / "two"), "2"], repo_root)
+    learn_sums(one, tmp_path / "one", replace(SETTINGS, accumulate=2, optimizer=optimizer))
+    options = ["--accumulate", "2", "--optimizer", optimizer]
+    two = run_two(["tests.alignment.tiny_training", str(tmp_path / "two"), *options], repo_root)
     assert two.returncode == 0, two.stderr
     rows_one, rows_two = read_metrics(tmp_path / "one"), read_metrics(tmp_path / "two")
     assert [row["step"] for row in rows_two] == list(range(1, SETTINGS.steps + 1))

@@ -1,15 +1,16 @@
 """A training of two seconds, also run in processes of its own:
 
-python -m tests.alignment.tiny_training FOLDER ACCUMULATE [STEP_TO_DIE_AT]
+python -m tests.alignment.tiny_training FOLDER [--accumulate N] [--optimizer KIND] [--die-at DRAW]
 
-With a step it ends there as `kill -9` ends a process. Started by torchrun, its processes share
-the micro batches.
+With a draw to die at it ends there as `kill -9` ends a process. Started by torchrun, its processes
+share the micro batches.
 """
 
+import argparse
 import os
 import signal
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -63,17 +64,23 @@ def learn_sums(
     return train("sum", model, step_loss, settings, folder, validation or validate)
 
 
-def main(folder: Path, accumulate: int, die_at: int | None) -> None:
+def main() -> None:
     """Train in this process, to the end or to its sudden death."""
-    settings = LoopSettings(**{**vars(SETTINGS), "accumulate": accumulate})
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--accumulate", type=int, default=1)
+    parser.add_argument("--optimizer", default="adamw")
+    parser.add_argument("--die-at", type=int)
+    args = parser.parse_args()
+    settings = replace(SETTINGS, accumulate=args.accumulate, optimizer=args.optimizer)
 
     def die(draw: int) -> None:
-        if draw == die_at:
+        if draw == args.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with processes.joined():
-        learn_sums(make_model(), folder, settings, die)
+        learn_sums(make_model(), args.folder, settings, die)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else None)
+    main()
