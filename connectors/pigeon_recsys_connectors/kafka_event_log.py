@@ -132,9 +132,12 @@ class KafkaEventLog:
             self._membership = self._consumer.group_metadata()
         except KafkaError as exc:
             raise LogError(f"polling failed: {exc!r}") from exc
-        if self._is_another_member() and self._tenures.renew(before):
-            self.rewind()
-            return []
+        has_joined = self._membership.state == MemberState.STABLE
+        if has_joined and self._membership.member_id != self._member_id:
+            self._member_id = self._membership.member_id
+            if self._tenures.renew(before):
+                self.rewind()
+                return []
         for place, records in polled.items():
             start, _ = self._open.get(place, (records[0].offset, 0))
             self._open[place] = start, records[-1].offset + 1
@@ -249,13 +252,6 @@ class KafkaEventLog:
         """Leave the group at once."""
         self._transactions.close()
         self._consumer.close(autocommit=False, timeout_ms=round(CLOSE_TIMEOUT_S * 1000))
-
-    def _is_another_member(self) -> bool:
-        """Whether the group took this worker for a new one since it was asked last."""
-        if self._membership.state != MemberState.STABLE:
-            return False
-        before, self._member_id = self._member_id, self._membership.member_id
-        return bool(before != self._member_id)
 
     def _ends(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         try:
