@@ -11,6 +11,7 @@ from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens, recons
 from pigeon_recsys.alignment.request_documents import (
     REQUEST_WINDOW,
     Requests,
+    RequestSettings,
     draw_requests,
     plain_requests,
     request_loss,
@@ -108,7 +109,7 @@ def test_references_show_the_same_content_and_words_are_left_out_only_beside_the
         asked += (requests.asked_BA != EMPTY).sum()
         bare += (requests.history_BH == EMPTY).all(axis=1).sum()
         rows += len(requests.history_BH)
-    assert abs(wordless / shown - request_documents.WORDLESS_SHARE) < 0.05
+    assert abs(wordless / shown - RequestSettings.wordless_share) < 0.05
     assert abs(shown / asked - request_documents.REFERENCE_SHARE) < 0.03
     assert abs(bare / rows - request_documents.NO_HISTORY_SHARE) < 0.04
 

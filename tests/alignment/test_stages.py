@@ -12,6 +12,7 @@ import torch
 from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_items
 from pigeon_recsys.alignment.recipe import (
     RECIPES,
+    BackboneRecipe,
     InputsRecipe,
     MaskRecipe,
     PairsRecipe,
@@ -43,7 +44,7 @@ RECIPE = Recipe(
     embedder=stage(2, 16),
     tokenizer=stage(3, 4),
     refiner=stage(2, 4),
-    backbone=stage(3, 2),
+    backbone=BackboneRecipe(steps=3, batch_size=2, learning_rate=1e-3),
     stage1=Stage1Recipe(steps=2, batch_size=2, learning_rate=1e-3),
     pairs=PairsRecipe(windows=4, validation_windows=2, batch_size=4, steps=0, temperature=1.0),
     stage2=Stage2Recipe(steps=2, batch_size=2, learning_rate=1e-2),
