@@ -77,6 +77,12 @@ class ItemCatalog(Protocol):
     def item(self, item_id: str) -> Item:
         """Return one item. Raises `UnknownItem`."""
 
+    def has(self, item_ids: Sequence[str]) -> list[bool]:
+        """Say of each id whether it is of the catalog's own items, which anybody may be shown.
+
+        A generated item is not: it was made for one user.
+        """
+
     def pixels(self, item_id: str) -> Pixels:
         """Return the item's picture at its stored size. Raises `UnknownItem`."""
 

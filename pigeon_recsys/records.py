@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,9 +99,11 @@ class Reference:
             raise ValueError("a reference needs an item_id, a text, or both; got neither")
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredItem:
-    """An item id with a score; larger is better. The scale belongs to whoever scored it."""
+class ScoredItem(NamedTuple):
+    """An item id with a score; larger is better. The scale belongs to whoever scored it.
+
+    A named tuple, as every request makes hundreds of them.
+    """
 
     item_id: str
     score: float

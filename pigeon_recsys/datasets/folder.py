@@ -9,7 +9,7 @@ they are asked for. `pigeon-recsys data validate` decodes them all.
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,10 @@ class DatasetFolder:
     def item(self, item_id: str) -> Item:
         """Return one item. Raises `UnknownItem`."""
         return self._row(item_id).item
+
+    def has(self, item_ids: Sequence[str]) -> list[bool]:
+        """Say of each id whether it is an item of the dataset."""
+        return list(map(self.rows.__contains__, item_ids))
 
     def pixels(self, item_id: str) -> Pixels:
         """Return the item's picture at its stored size.

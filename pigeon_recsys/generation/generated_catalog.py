@@ -6,7 +6,7 @@ Out: an `ItemCatalog` that knows both. A generated item is about what its refere
 It can be ranked, shown to its user, liked and found in histories from then on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pigeon_recsys.datasets.pictures import BadPicture, decode_picture
@@ -35,6 +35,10 @@ class CatalogWithGenerated:
             about = self.catalog.item(reference.item_id)
             attributes, title, words = about.attributes, about.title, about.instruction
         return Item(item_id, title, words, attributes)
+
+    def has(self, item_ids: Sequence[str]) -> list[bool]:
+        """Say of each id whether it is of the catalog's own items: a generated one is not."""
+        return self.catalog.has(item_ids)
 
     def pixels(self, item_id: str) -> Pixels:
         """Return an item's picture. Raises `UnknownItem`, `ItemStoreError`, `ImageStoreError`."""

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from pigeon_recsys.errors import SettingsError, UnknownItem
+from pigeon_recsys.errors import SettingsError
 from pigeon_recsys.ports import ItemCatalog, ItemIndex
-from pigeon_recsys.records import GENERATED_PREFIX, ScoredItem, Vectors
+from pigeon_recsys.records import ScoredItem, Vectors
 from pigeon_recsys.retrieval.history_selection import indexed_likes
 
 RECENT_LIKES = 20  # newest likes that make the query: enough to outvote a stray one
@@ -42,22 +42,15 @@ def retrieve_candidates(
     wide = num_candidates + len(unwanted)  # so that enough are left after the unwanted ones
     while True:
         found = catalog.popular(wide) if query is None else index.search(query, wide)
-        left = [item for item in found if item.item_id not in unwanted]
-        left = [item for item in left if _is_of_catalog(catalog, item.item_id)]
+        is_own = catalog.has([item.item_id for item in found])
+        left = [
+            item
+            for item, own in zip(found, is_own, strict=True)
+            if own and item.item_id not in unwanted
+        ]
         if len(left) >= num_candidates or len(found) < wide:
             return left[:num_candidates]
         wide *= WIDER
-
-
-def _is_of_catalog(catalog: ItemCatalog, item_id: str) -> bool:
-    """Say whether an item is the catalog's own; a catalog may know generated ones as well."""
-    if item_id.startswith(GENERATED_PREFIX):
-        return False
-    try:
-        catalog.item(item_id)
-    except UnknownItem:
-        return False
-    return True
 
 
 def taste_query(index: ItemIndex, liked: Sequence[str]) -> Vectors | None:

@@ -270,7 +270,7 @@ class FaissIndex:
         """Return the items of some FAISS ids, best first; equal scores by item id."""
         is_found = numbers >= 0  # -1 fills up where the visited lists hold fewer than k
         ids = [self._item_ids[number] for number in numbers[is_found].tolist()]
-        found = list(map(ScoredItem, ids, scores[is_found].tolist()))
+        found = list(map(ScoredItem._make, zip(ids, scores[is_found].tolist(), strict=True)))
         if (np.diff(scores[is_found]) < 0).all():
             return found
         return sorted(found, key=lambda item: (-item.score, item.item_id))

@@ -14,6 +14,7 @@ import pytest
 
 from pigeon_recsys.errors import UnknownItem
 from pigeon_recsys.ports import ItemCatalog
+from pigeon_recsys.records import GENERATED_PREFIX
 
 EVERYTHING = 1000
 UNKNOWN_ID = "no such item, surely"
@@ -47,6 +48,13 @@ class ItemCatalogContract(ABC):
         catalog = self.make_catalog()
         for scored in catalog.popular(EVERYTHING):
             assert catalog.item(scored.item_id).item_id == scored.item_id
+
+    def test_it_has_its_items_and_no_others(self) -> None:
+        catalog = self.make_catalog()
+        item_ids = [item.item_id for item in catalog.popular(EVERYTHING)]
+        asked = [UNKNOWN_ID, *item_ids, f"{GENERATED_PREFIX}0"]
+        assert catalog.has(asked) == [False, *[True] * len(item_ids), False]
+        assert catalog.has([]) == []
 
     def test_an_attribute_is_a_text_or_a_tuple_of_texts_and_never_empty(self) -> None:
         catalog = self.make_catalog()

@@ -60,6 +60,10 @@ class FakeCatalog:
         attributes = {"style": STYLES[number % len(STYLES)], "concept": concept}
         return Item(item_id, title=concept, instruction=concept, attributes=attributes)
 
+    def has(self, item_ids: Sequence[str]) -> list[bool]:
+        """Say of each id whether it is an item of the catalog."""
+        return [item_id in self.item_ids for item_id in item_ids]
+
     def pixels(self, item_id: str) -> Pixels:
         """Return a picture in a colour of the item's own. Raises `UnknownItem`."""
         number = self._number(item_id)

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +59,9 @@ class StickerCatalog:
             raise UnknownItem(item_id, num_known=NUM_STICKERS)
         drawn = sticker(int(number))
         return Item(item_id, f"{drawn.emotion} {drawn.character}", "", {})
+
+    def has(self, item_ids: Sequence[str]) -> list[bool]:
+        return [item_id in {f"sticker-{n}" for n in range(NUM_STICKERS)} for item_id in item_ids]
 
     def pixels(self, item_id: str) -> Pixels:
         return draw(sticker(int(self.item(item_id).item_id.removeprefix("sticker-"))))
