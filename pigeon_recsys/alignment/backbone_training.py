@@ -17,12 +17,7 @@ from torch import Tensor
 from pigeon_recsys.alignment.documents import Documents, document_loss, draw_documents
 from pigeon_recsys.alignment.examples import Examples
 from pigeon_recsys.alignment.loop import LoopSettings, TrainReport, draw_generator, train
-from pigeon_recsys.alignment.request_documents import (
-    RequestSettings,
-    draw_requests,
-    plain_requests,
-    request_loss,
-)
+from pigeon_recsys.alignment.request_documents import draw_requests, plain_requests, request_loss
 from pigeon_recsys.alignment.sample_sheet import backbone_sheet
 from pigeon_recsys.backbones.mini.backbone import MiniBackbone
 from pigeon_recsys.history.instruction import Instruction
@@ -37,17 +32,15 @@ def train_backbone(
     run: Path,
     batch_size: int,
     instruction: Instruction,
-    request_settings: RequestSettings | None = None,
 ) -> TrainReport:
     """Train the language model in place; examples that tell same content make requests."""
     items = examples.items
-    asking = request_settings or RequestSettings()
     asks = examples.same is not None
 
     def step_loss(generator: torch.Generator) -> dict[str, Tensor]:
         if asks:
-            requests = draw_requests(examples, batch_size, generator, asking)
-            loss_BA = request_loss(backbone, items, requests, instruction, generator, asking.labels)
+            requests = draw_requests(examples, batch_size, generator)
+            loss_BA = request_loss(backbone, items, requests, instruction, generator)
             return {"loss": loss_BA.mean()}
         documents = draw_documents(examples, batch_size, generator)
         loss_W = document_loss(backbone, items, documents, instruction, generator)

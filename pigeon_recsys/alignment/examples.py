@@ -26,7 +26,7 @@ from pigeon_recsys.model.pigeon import HISTORY_LENGTH
 from pigeon_recsys.model.prompt import PromptBatch, pad_texts
 from pigeon_recsys.records import Pixels
 
-# B rows, H history images, T tokens per image, N items, W window length, C numbers per code
+# B rows, H history images, T tokens per image, N items, W window length
 
 WINDOW = HISTORY_LENGTH + 1  # images: the history and the target
 EMPTY = -1  # a place of a window without an image
@@ -45,7 +45,6 @@ class ItemTokens:
     row: dict[str, int]
     visual_NT: Tensor
     words: tuple[list[int], ...]
-    place_NTC: Tensor | None = None  # where kept: where a token lies among the quantizer's points
 
     @property
     def num_views(self) -> int:
@@ -113,21 +112,15 @@ def tokenize_items(
     dataset: DatasetFolder,
     pixels: Pixels,
     views: Sequence[View] = (View(),),
-    *,
-    keeps_places: bool = False,
 ) -> ItemTokens:
     """Return visual ids and words of the dataset's items; `pixels` aligns with `item_ids`."""
     device = tokenizer.encoder_position.device
-    chunks, kept = [], []
-    for pixels_BCHW in shown_pictures(pixels, views):
-        place_BTC = tokenizer.places(pixels_BCHW.to(device))
-        chunks.append(tokenizer.quantizer.nearest(place_BTC))
-        if keeps_places:
-            kept.append(place_BTC.half())
+    chunks = [
+        tokenizer.encode(pixels_BCHW.to(device)) for pixels_BCHW in shown_pictures(pixels, views)
+    ]
     words = tuple(backbone.tokenize_text(dataset.item(i).instruction) for i in dataset.item_ids)
     rows = {item_id: row for row, item_id in enumerate(dataset.item_ids)}
-    place_NTC = torch.cat(kept) if kept else None
-    return ItemTokens(rows, torch.cat(chunks), words * len(views), place_NTC)
+    return ItemTokens(rows, torch.cat(chunks), words * len(views))
 
 
 def liked_windows(dataset: DatasetFolder, items: ItemTokens, split: Split) -> NDArray[np.int64]:

@@ -24,7 +24,6 @@ from pigeon_recsys.alignment.optimizers import OptimizerKind
 from pigeon_recsys.alignment.pair_making import PairSettings, References
 from pigeon_recsys.alignment.precision import Precision
 from pigeon_recsys.alignment.preference_loss import LossKind, PreferenceLoss
-from pigeon_recsys.alignment.request_documents import Labels, RequestSettings
 from pigeon_recsys.alignment.stage2 import PreferenceSettings
 from pigeon_recsys.backbones.mini.visual_tokenizer import PATCH
 from pigeon_recsys.datasets.folder import DatasetFolder
@@ -68,18 +67,6 @@ class StageRecipe(_Strict):
         """Return `default` with what this recipe states in so many words."""
         stated = self.model_dump(include=LOOP_FIELDS, exclude_unset=True)
         return replace(default, **stated)
-
-
-class BackboneRecipe(StageRecipe):
-    """How the language model is trained; `RequestSettings` says what the shares of requests do."""
-
-    labels: Labels = RequestSettings.labels
-    wordless_share: float = Field(default=RequestSettings.wordless_share, ge=0, le=1)
-    misled_share: float = Field(default=RequestSettings.misled_share, ge=0, le=1)
-
-    def requests(self) -> RequestSettings:
-        """Return what requests train on."""
-        return RequestSettings(self.labels, self.wordless_share, self.misled_share)
 
 
 class InputsRecipe(_Strict):
@@ -192,26 +179,10 @@ class Recipe(_Strict):
     embedder: StageRecipe
     tokenizer: StageRecipe
     refiner: StageRecipe
-    backbone: BackboneRecipe
+    backbone: StageRecipe
     stage1: Stage1Recipe
     pairs: PairsRecipe | None = None  # without these two, training ends with stage 1
     stage2: Stage2Recipe | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> "Recipe":
-        of_requests = {field.name for field in fields(RequestSettings)}
-        stated = sorted(of_requests & self.backbone.model_fields_set)
-        if stated and not self.asks:
-            raise ValueError(
-                f"backbone: {', '.join(stated)} are of requests, and without `content` and "
-                "`reference: tokens` the language model learns from documents"
-            )
-        return self
-
-    @property
-    def asks(self) -> bool:
-        """Whether the language model learns from requests; else from documents."""
-        return self.content is not None or self.reference == "tokens"
 
     def shared(self) -> dict[str, Any]:
         """Return, as plain data, everything that is not the part of one stage."""

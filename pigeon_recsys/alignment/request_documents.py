@@ -12,14 +12,9 @@ the history teaches as often as there are branches. References are other picture
 content where the data knows some, so that the model learns to draw what a reference shows as the
 history is drawn. Some of the pictures written so far are replaced by the reference's tokens: a few
 tokens tell a style, and a model that may believe them never learns to read it from the history.
-
-A token is the grid point nearest to where a patch lies, and often another is nearly as near: of
-what a model has to guess much is how the patch was rounded. `labels: around` asks for all grid
-points around the patch, each by its share, and takes that out of the gradient.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -44,25 +39,17 @@ from pigeon_recsys.model.prompt import (
 )
 
 # B rows, H history images, A pictures asked for, X branches (B·A), T tokens per image,
-# S tokens of a part, V visual ids, C numbers per code, K grid points around a token
+# S tokens of a part, V visual ids
 
-Labels = Literal["nearest", "around"]
 NUM_ASKED = 5  # pictures asked for after one history
 REQUEST_WINDOW = HISTORY_LENGTH + NUM_ASKED
 NO_HISTORY_SHARE = 0.1  # of rows, for requests of new users and for guidance
 REFERENCE_SHARE = 0.9  # of pictures asked for by a reference; the others by words alone
+WORDLESS_SHARE = 0.5  # of those with a reference: words would let pictures be learnt by heart
 WHOLE_SHARE = 0.5  # of references that show another picture; the others are masked, as all own are
 KEEP_SHARE = 0.85  # of history tokens, in half of the rows; the rest are zero, as masked ones are
+MISLED_SHARE = 0.6  # of rows whose written tokens are partly the reference's, by U(0, 1)
 VALIDATION_KEEP = 0.5  # of reference tokens, as stage 1 validates
-
-
-@dataclass(frozen=True)
-class RequestSettings:
-    """What requests train on. More of the last two teaches a style, and to look at references."""
-
-    labels: Labels = "nearest"
-    wordless_share: float = 0.5  # of references: words would let pictures be learnt by heart
-    misled_share: float = 0.6  # of rows whose written tokens are partly the reference's, by U(0, 1)
 
 
 @dataclass(frozen=True)
@@ -78,14 +65,8 @@ class Requests:
     misled_B: Tensor  # share of written tokens that are the reference's
 
 
-def draw_requests(
-    examples: Examples,
-    batch_size: int,
-    generator: torch.Generator,
-    settings: RequestSettings | None = None,
-) -> Requests:
+def draw_requests(examples: Examples, batch_size: int, generator: torch.Generator) -> Requests:
     """Return a batch of requests; the likes of a window change places."""
-    settings = settings or RequestSettings()
     assert examples.same is not None
     window_BW = draw_windows(examples.train, batch_size, generator)
     order_BW = torch.rand(window_BW.shape, generator=generator).argsort(dim=1).numpy()
@@ -99,9 +80,9 @@ def draw_requests(
     is_other_BA = torch.from_numpy((reference_BA != asked_BA) & is_shown_BA)
     is_whole_BA = (_draw(asked_BA.shape, generator) < WHOLE_SHARE) & is_other_BA
     ratio_BA = _draw(asked_BA.shape, generator)
-    wordless_BA = (_draw(asked_BA.shape, generator) < settings.wordless_share).numpy() & is_shown_BA
+    wordless_BA = (_draw(asked_BA.shape, generator) < WORDLESS_SHARE).numpy() & is_shown_BA
     keeps_all_B = _draw(batch_size, generator) < 0.5
-    is_misled_B = _draw(batch_size, generator) < settings.misled_share
+    is_misled_B = _draw(batch_size, generator) < MISLED_SHARE
     misled_B = _draw(batch_size, generator)
     view_B = examples.items.draw_view(batch_size, generator)
     return Requests(
@@ -140,7 +121,6 @@ def request_loss(
     requests: Requests,
     instruction: Instruction,
     generator: torch.Generator,
-    labels: Labels = "nearest",
 ) -> Tensor:
     """Return loss_BA, each picture's mean cross-entropy over its tokens; 0 for an empty place."""
     num_rows, num_asked = requests.asked_BA.shape
@@ -158,25 +138,10 @@ def request_loss(
     before_XS = history.attend_BS.repeat_interleave(num_asked, dim=0)
     attend_XS = torch.cat([before_XS, branches.attend_BS], dim=1)
     hidden_XSD = backbone.hidden(branches.embed_BSD, attend_XS, cache)
-    asked_X = requests.asked_BA.ravel()
-    target_XT, is_asked_X = pictures(items, asked_X)
+    target_XT, is_asked_X = pictures(items, requests.asked_BA.ravel())
     logit_XTV = backbone.visual_logits(hidden_XSD[:, -target_XT.shape[1] :])
-    if labels == "around":
-        loss_XT = _loss_around(backbone, items, asked_X, logit_XTV)
-    else:
-        loss_XT = functional.cross_entropy(logit_XTV.transpose(1, 2), target_XT, reduction="none")
+    loss_XT = functional.cross_entropy(logit_XTV.transpose(1, 2), target_XT, reduction="none")
     return (loss_XT.mean(dim=1) * is_asked_X).view(num_rows, num_asked)
-
-
-def _loss_around(
-    backbone: MiniBackbone, items: ItemTokens, asked_X: NDArray[np.int64], logit_XTV: Tensor
-) -> Tensor:
-    """Return loss_XT against the grid points around each token, by their shares."""
-    assert items.place_NTC is not None
-    place_XTC = items.place_NTC[torch.from_numpy(asked_X).clamp(min=0)].float()
-    id_XTK, share_XTK = backbone.tokenizer.quantizer.around(place_XTC)
-    log_probability_XTK = logit_XTV.float().log_softmax(dim=-1).gather(-1, id_XTK)
-    return -(log_probability_XTK * share_XTK).sum(dim=-1)
 
 
 def _history(

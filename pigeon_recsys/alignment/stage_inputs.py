@@ -76,15 +76,11 @@ def trained_tokenizer(recipe: Recipe, run: Path) -> VisualTokenizer:
     return tokenizer.eval()
 
 
-def item_tokens(
-    recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone, *, keeps_places: bool = False
-) -> ItemTokens:
+def item_tokens(recipe: Recipe, dataset: DatasetFolder, backbone: MiniBackbone) -> ItemTokens:
     """Return the items as ids in all of the recipe's views, on the backbone's device."""
     pixels = pixel_table(recipe, dataset).pixels
     views = draw_views(recipe.views, recipe.seed)
-    return tokenize_items(
-        backbone.tokenizer, backbone, dataset, pixels, views, keeps_places=keeps_places
-    )
+    return tokenize_items(backbone.tokenizer, backbone, dataset, pixels, views)
 
 
 def training_texts(dataset: DatasetFolder) -> list[str]:

@@ -116,12 +116,12 @@ def run_backbone(recipe: Recipe, dataset: DatasetFolder, run: Path) -> TrainRepo
     backbone = MiniBackbone(mini_config(recipe), texts)
     backbone.tokenizer = trained_tokenizer(recipe, run)
     backbone.to(training_device())
-    stage, asking = recipe.backbone, recipe.backbone.requests()
-    items = item_tokens(recipe, dataset, backbone, keeps_places=asking.labels == "around")
+    items = item_tokens(recipe, dataset, backbone)
     taste_ND = taste_vectors(dataset, run / EMBEDDER_FILE)
     examples = language_examples(recipe, dataset, items, taste_ND)
+    stage = recipe.backbone
     report = train_backbone(
-        backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction(), asking
+        backbone, examples, stage.loop(recipe.seed), run, stage.batch_size, Instruction()
     )
     rebuild = f"pigeon-recsys train refiner --data DIR --out {run}"
     load_weights(run / REFINER_FILE, backbone.refiner, rebuild=rebuild)

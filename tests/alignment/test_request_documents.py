@@ -11,7 +11,6 @@ from pigeon_recsys.alignment.examples import EMPTY, Examples, ItemTokens, recons
 from pigeon_recsys.alignment.request_documents import (
     REQUEST_WINDOW,
     Requests,
-    RequestSettings,
     draw_requests,
     plain_requests,
     request_loss,
@@ -80,42 +79,6 @@ def test_a_request_does_not_depend_on_those_beside_it(examples: Examples) -> Non
     assert torch.allclose(first[:, 1:], second[:, 1:], atol=1e-6)
 
 
-def places_of(items: ItemTokens) -> torch.Tensor:
-    """Return the places of tokens that lie upon their grid points."""
-    quantizer = tiny_backbone().tokenizer.quantizer
-    return quantizer.codes(items.visual_NT) * (quantizer.level_C // 2)
-
-
-def test_a_patch_upon_its_grid_point_asks_for_nothing_else(examples: Examples) -> None:
-    requests, items = plain(examples), examples.items
-    placed = replace(items, place_NTC=places_of(items))
-    around = request_loss(
-        tiny_backbone(), placed, requests, Instruction(), seeded(), labels="around"
-    )
-    torch.testing.assert_close(around, loss_of(requests, items))
-
-
-def test_a_patch_between_two_points_asks_for_both(examples: Examples) -> None:
-    """A quarter of the way to the next level of the first number: a quarter of its loss."""
-    requests, items = plain(examples), examples.items
-    quantizer = tiny_backbone().tokenizer.quantizer
-    first = quantizer.digits(items.visual_NT)[..., 0]
-    last = int(quantizer.level_C[0]) - 1
-    own = replace(items, visual_NT=items.visual_NT - (first == last).long())
-    place_NTC = places_of(own)
-    place_NTC[..., 0] += 0.25
-    asked = replace(own, place_NTC=place_NTC)
-
-    def loss(labelled: ItemTokens) -> torch.Tensor:
-        return request_loss(
-            tiny_backbone(), labelled, requests, Instruction(), seeded(), labels="around"
-        )
-
-    low = loss(replace(own, place_NTC=places_of(own)))
-    high = loss(replace(own, place_NTC=places_of(replace(own, visual_NT=own.visual_NT + 1))))
-    torch.testing.assert_close(loss(asked), 0.75 * low + 0.25 * high)
-
-
 def test_every_like_of_a_window_is_shown_or_asked_for_once(examples: Examples) -> None:
     for seed in range(20):
         requests = draw_requests(examples, 4, seeded(seed))
@@ -145,7 +108,7 @@ def test_references_show_the_same_content_and_words_are_left_out_only_beside_the
         asked += (requests.asked_BA != EMPTY).sum()
         bare += (requests.history_BH == EMPTY).all(axis=1).sum()
         rows += len(requests.history_BH)
-    assert abs(wordless / shown - RequestSettings.wordless_share) < 0.05
+    assert abs(wordless / shown - request_documents.WORDLESS_SHARE) < 0.05
     assert abs(shown / asked - request_documents.REFERENCE_SHARE) < 0.03
     assert abs(bare / rows - request_documents.NO_HISTORY_SHARE) < 0.04
 

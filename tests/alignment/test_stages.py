@@ -8,12 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pydantic import ValidationError
 
 from pigeon_recsys.alignment.examples import EMPTY, liked_windows, tokenize_items
 from pigeon_recsys.alignment.recipe import (
     RECIPES,
-    BackboneRecipe,
     InputsRecipe,
     MaskRecipe,
     PairsRecipe,
@@ -45,7 +43,7 @@ RECIPE = Recipe(
     embedder=stage(2, 16),
     tokenizer=stage(3, 4),
     refiner=stage(2, 4),
-    backbone=BackboneRecipe(steps=3, batch_size=2, learning_rate=1e-3),
+    backbone=stage(3, 2),
     stage1=Stage1Recipe(steps=2, batch_size=2, learning_rate=1e-3),
     pairs=PairsRecipe(windows=4, validation_windows=2, batch_size=4, steps=0, temperature=1.0),
     stage2=Stage2Recipe(steps=2, batch_size=2, learning_rate=1e-2),
@@ -199,15 +197,6 @@ def test_every_fault_of_a_recipe_is_named(tmp_path: Path) -> None:
         assert part in str(caught.value)
 
 
-def test_settings_of_requests_are_refused_where_there_are_none() -> None:
-    backbone = {"steps": 3, "batch_size": 2, "learning_rate": 1e-3, "labels": "around"}
-    plain = RECIPE.model_dump(exclude={"backbone"})
-    with pytest.raises(ValidationError, match="labels are of requests.*from documents"):
-        Recipe.model_validate(plain | {"backbone": backbone})
-    asks = plain | {"backbone": backbone, "reference": "tokens"}
-    assert Recipe.model_validate(asks).backbone.requests().labels == "around"
-
-
 def test_no_stage_reads_a_withheld_picture(world: DatasetFolder, tmp_path: Path) -> None:
     """The withheld files are made unreadable: whoever opened one would fail."""
     recipe = RECIPE.model_copy(
@@ -215,8 +204,6 @@ def test_no_stage_reads_a_withheld_picture(world: DatasetFolder, tmp_path: Path)
             "withhold": WithholdRecipe(attribute="emotion", share=0.9),
             "content": "emotion",
             "reference": "tokens",
-            "views": 2,
-            "backbone": RECIPE.backbone.model_copy(update={"labels": "around"}),
             "mask": MaskRecipe(kind="random", history_ratio=0.4),
             "stage1": RECIPE.stage1.model_copy(update={"inputs": InputsRecipe(text=False)}),
             "pairs": PairsRecipe(

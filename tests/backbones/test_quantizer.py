@@ -41,27 +41,3 @@ def test_gradients_pass_straight_through(quantizer: FiniteScalarQuantizer) -> No
 def test_one_level_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 2, got \[8, 1\]"):
         FiniteScalarQuantizer((8, 1))
-
-
-def test_the_points_around_a_vector_share_it(quantizer: FiniteScalarQuantizer) -> None:
-    """Their mean is the vector, and the nearest has the largest share."""
-    latent = torch.randn(6, 36, 4, generator=torch.Generator().manual_seed(0)) * 2
-    bounded = quantizer.bounded(latent)
-    ids, shares = quantizer.around(bounded)
-    assert ids.shape == shares.shape == (6, 36, 16)
-    torch.testing.assert_close(shares.sum(dim=-1), torch.ones(6, 36))
-    mean = (quantizer.codes(ids) * shares[..., None]).sum(dim=-2)
-    half = quantizer.level_C // 2
-    torch.testing.assert_close(mean, bounded / half, atol=5e-3, rtol=0)  # the edge is squashed
-    largest = ids.gather(-1, shares.argmax(dim=-1, keepdim=True))[..., 0]
-    assert (largest == quantizer.nearest(bounded)).all()
-
-
-@pytest.mark.parametrize("far", [-50.0, 50.0])
-def test_a_vector_beyond_the_edge_is_the_outermost_point(
-    quantizer: FiniteScalarQuantizer, far: float
-) -> None:
-    bounded = quantizer.bounded(torch.full((1, 1, 4), far))
-    ids, shares = quantizer.around(bounded)
-    assert set(ids[shares > 0].tolist()) == {0 if far < 0 else quantizer.num_codes - 1}
-    assert shares.sum() == 1

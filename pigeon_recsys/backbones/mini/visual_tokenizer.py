@@ -102,12 +102,8 @@ class VisualTokenizer(nn.Module):
     @torch.no_grad()
     def encode(self, pixels_BCHW: Tensor) -> Tensor:
         """Return id_BT, row by row over the token grid."""
-        return self.quantizer.nearest(self.places(pixels_BCHW))
-
-    @torch.no_grad()
-    def places(self, pixels_BCHW: Tensor) -> Tensor:
-        """Return place_BTC, where each token lies among the quantizer's grid points."""
-        return self.quantizer.bounded(self._latents(pixels_BCHW))
+        id_BT: Tensor = self.quantizer(self._latents(pixels_BCHW))[1]
+        return id_BT
 
     def features(self, id_BT: Tensor, keep_BT: Tensor | None = None) -> Tensor:
         """Return feature_BTF of the tokens; tokens that are not kept say nothing.
