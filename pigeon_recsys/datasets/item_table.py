@@ -11,7 +11,7 @@ from typing import Any
 from pigeon_recsys.datasets.columns import ATTRIBUTE, TEXT, read_columns
 from pigeon_recsys.datasets.faults import FaultList, show
 from pigeon_recsys.datasets.schema import ItemColumns
-from pigeon_recsys.records import Item
+from pigeon_recsys.records import GENERATED_PREFIX, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Catalog:
 def read_items(content: bytes, columns: ItemColumns, faults: FaultList) -> Catalog | None:
     """Return the catalog, or None when its columns cannot be read.
 
-    A row without an id, a title or an image is noted and left out, and so is an id's second row.
+    A row without an id, a title or an image is noted and left out, and so are an id's second row
+    and an id that is kept for generated items.
     """
     described = dict.fromkeys([*columns.attributes, *columns.instruction], ATTRIBUTE)
     required = dict.fromkeys([columns.id, columns.title, columns.image], TEXT)
@@ -48,19 +49,29 @@ def read_items(content: bytes, columns: ItemColumns, faults: FaultList) -> Catal
         if not _is_filled(value, list(required), columns.file, row, faults):
             continue
         item_id = value[columns.id]
-        if item_id in first_row:
-            text = (
-                f"{columns.id} {show(item_id)} was already used at row index "
-                f"{first_row[item_id]}. Give every item its own id."
-            )
-            faults.add("duplicate item id", columns.file, text, row=row, value=show(item_id))
+        fault = _fault_of_id(item_id, first_row)
+        first_row.setdefault(item_id, row)
+        if fault is not None:
+            kind, text = fault
+            text = f"{columns.id} {show(item_id)} {text}"
+            faults.add(kind, columns.file, text, row=row, value=show(item_id))
             continue
-        first_row[item_id] = row
         rows.append(CatalogRow(row, _item(value, columns), value[columns.image]))
     if not table[columns.id].values:
         faults.add("empty table", columns.file, "holds no rows. Add the items.")
     known_ids = frozenset(item_id for item_id in table[columns.id].values if item_id is not None)
     return Catalog(rows, known_ids)
+
+
+def _fault_of_id(item_id: str, first_row: dict[str, int]) -> tuple[str, str] | None:
+    """Return kind and text of what is wrong with an id, None if nothing is."""
+    if item_id in first_row:
+        used = f"was already used at row index {first_row[item_id]}. Give every item its own id."
+        return "duplicate item id", used
+    if item_id.startswith(GENERATED_PREFIX):
+        kept = f"begins with {GENERATED_PREFIX!r}, as ids of generated items do. Give it another."
+        return "reserved item id", kept
+    return None
 
 
 def _is_filled(

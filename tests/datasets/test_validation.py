@@ -176,6 +176,14 @@ def test_an_empty_id(make_folder: MakeFolder) -> None:
     )
 
 
+def test_an_id_of_generated_items(make_folder: MakeFolder) -> None:
+    """The slot would look for it among the generated ones, and nobody could be shown it."""
+    assert faults_of(make_folder(items={"item_id": ["a", "b", "gen-c"]}))[0] == (
+        "items.parquet, row index 2: item_id 'gen-c' begins with 'gen-', as ids of generated "
+        "items do. Give it another."
+    )
+
+
 def test_null_title_and_image(make_folder: MakeFolder) -> None:
     folder = make_folder(
         items={"name": ["cat", None, "cake"], "image": ["images/a.png", None, "images/c.png"]}
