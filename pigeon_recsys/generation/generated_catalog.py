@@ -37,7 +37,7 @@ class CatalogWithGenerated:
         return Item(item_id, title, words, attributes)
 
     def has(self, item_ids: Sequence[str]) -> list[bool]:
-        """Say of each id whether it is of the catalog's own items: a generated one is not."""
+        """Say of each id whether it is of the catalog's own items, which no generated one is."""
         return self.catalog.has(item_ids)
 
     def pixels(self, item_id: str) -> Pixels:

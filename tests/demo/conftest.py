@@ -61,7 +61,8 @@ class StickerCatalog:
         return Item(item_id, f"{drawn.emotion} {drawn.character}", "", {})
 
     def has(self, item_ids: Sequence[str]) -> list[bool]:
-        return [item_id in {f"sticker-{n}" for n in range(NUM_STICKERS)} for item_id in item_ids]
+        known = {f"sticker-{number}" for number in range(NUM_STICKERS)}
+        return [item_id in known for item_id in item_ids]
 
     def pixels(self, item_id: str) -> Pixels:
         return draw(sticker(int(self.item(item_id).item_id.removeprefix("sticker-"))))

@@ -49,6 +49,12 @@ def test_it_is_about_its_reference_and_shows_its_picture(
     assert np.array_equal(both.pixels(item.item_id), made.pixels)
 
 
+def test_it_is_none_of_the_items_that_anybody_may_be_shown(
+    both: CatalogWithGenerated, item: GeneratedItem
+) -> None:
+    assert both.has([CATALOG.item_ids[0], item.item_id]) == [True, False]
+
+
 def test_one_made_of_a_text_is_about_the_text(
     both: CatalogWithGenerated, item: GeneratedItem
 ) -> None:

@@ -1,22 +1,12 @@
 import pytest
 
 from pigeon_recsys.errors import SettingsError
-from pigeon_recsys.records import GENERATED_PREFIX, Item
 from pigeon_recsys.retrieval.candidates import RECENT_LIKES, retrieve_candidates, taste_query
 from pigeon_recsys.testing.fakes import FakeCatalog, FakeIndex
 from pigeon_recsys.testing.index_contract import unit_vectors
 
 CATALOG = FakeCatalog(num_items=6)
 INDEX = FakeIndex(CATALOG.item_ids, unit_vectors([0, 20, 40, 60, 80, 100]))
-
-
-class KnowsGenerated(FakeCatalog):
-    """Tells of generated items too, as a catalog with their store does."""
-
-    def item(self, item_id: str) -> Item:
-        if item_id.startswith(GENERATED_PREFIX):
-            return Item(item_id, "", "", {})
-        return super().item(item_id)
 
 
 def ids_of(liked: list[str], count: int, exclude: tuple[str, ...] = ()) -> list[str]:
@@ -40,8 +30,7 @@ def test_what_was_generated_or_left_the_catalog_is_no_candidate() -> None:
     others = [name for number in range(30) for name in (f"gen-{number:016x}", f"retired-{number}")]
     angles = [0, 20, 40, 60, 80, 100, *[50] * len(others)]
     index = FakeIndex([*CATALOG.item_ids, *others], unit_vectors(angles))
-    knows_generated = KnowsGenerated(num_items=6)
-    found = retrieve_candidates(index, knows_generated, ["item-02", "item-03"], 3)
+    found = retrieve_candidates(index, CATALOG, ["item-02", "item-03"], 3)
     assert {item.item_id for item in found[:2]} == {"item-01", "item-04"}
     assert found[2].item_id in ("item-00", "item-05")
 
