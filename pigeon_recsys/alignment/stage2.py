@@ -14,6 +14,7 @@ holds the policy near stage 1 would drift along with it.
 Source: Pigeon, section 3.4.
 """
 
+import logging
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
@@ -41,10 +42,13 @@ from pigeon_recsys.model.prompt import PromptBatch
 
 # B pairs, T tokens per image
 
+logger = logging.getLogger(__name__)
+
 Columns = TypeVar("Columns", PromptBatch, KeepMasks)
 
 VALIDATION_PAIRS = 64
 VALIDATION_RATIO = 0.5
+DRIFT_NATS = 1.0  # an image may become so much less likely, e^-1 times, before a warning says so
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def train_stage2(
         losses = pair_losses(pigeon, items, some, ratio_B, preference, generator)
         return {f"validation_{name}": value.item() for name, value in losses.items()}
 
-    return train(
+    report = train(
         "stage2",
         policy,
         step_loss,
@@ -113,6 +117,8 @@ def train_stage2(
         validate if len(held_out) else None,
         (lambda: pair_sheet(pigeon, items, held_out)) if len(held_out) else None,
     )
+    _warn_of_drift(report, preference)
+    return report
 
 
 def pair_losses(
@@ -139,6 +145,8 @@ def pair_losses(
         "loss": preference_loss + preference.sft_weight * sft,
         "preference_loss": preference_loss.detach(),
         "sft_loss": sft.detach(),
+        "chosen_reward": result.chosen_reward_B.mean(),
+        "rejected_reward": result.rejected_reward_B.mean(),
         "reward_margin": result.reward_margin_B.mean(),
         "reward_accuracy": (result.reward_margin_B > 0).float().mean(),
         "chosen_log_prob": policy.chosen_B.detach().mean(),
@@ -159,6 +167,22 @@ def pair_log_probs(
     logit_BTV = pigeon.target_logits(_twice(batch), _twice(masks), target_BT)
     log_prob_B = image_log_prob(logit_BTV, target_BT, drops_first_token=drops_first_token)
     return PairLogProbs(*log_prob_B.chunk(2))
+
+
+def _warn_of_drift(report: TrainReport, preference: PreferenceSettings) -> None:
+    """Say so where held-out chosen images became less likely: the policy draws neither of a pair.
+
+    The preference loss sees the difference of both alone, so its own numbers look well then.
+    """
+    reward = report.metrics.get("validation_chosen_reward", 0.0)
+    gained_nats = reward / preference.loss.beta
+    if gained_nats < -DRIFT_NATS:
+        logger.warning(
+            "stage2: held-out chosen images are %.1f nats less likely than after stage 1: others "
+            "are drawn in their place. Raise stage2.sft_weight, now %g, or train fewer steps.",
+            -gained_nats,
+            preference.sft_weight,
+        )
 
 
 def _twice(columns: Columns) -> Columns:

@@ -137,6 +137,30 @@ def test_label_smoothing_learns_more_slowly(items: ItemTokens, tmp_path: Path) -
     assert margins[1] < 0.8 * margins[0]
 
 
+@pytest.mark.parametrize(("sft_weight", "warns"), [(0.0, True), (1.0, False)])
+def test_a_policy_that_leaves_held_out_chosen_images_is_told_of(
+    sft_weight: float,
+    warns: bool,
+    items: ItemTokens,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Held-out pairs the other way round are the sharpest case of chosen images left behind."""
+    pairs = planted_pairs(items)
+    turned = replace(pairs, chosen_PT=pairs.rejected_PT, rejected_PT=pairs.chosen_PT)
+    preference = PreferenceSettings(sft_weight=sft_weight)
+    settings = replace(SETTINGS, steps=40, learning_rate=0.1)
+    metrics = train_stage2(
+        tiny_pigeon(), items, pairs, turned, preference, settings, tmp_path, 4
+    ).metrics
+    chosen, rejected = (
+        metrics[f"validation_{name}"] for name in ("chosen_reward", "rejected_reward")
+    )
+    assert chosen - rejected == pytest.approx(metrics["validation_reward_margin"], abs=1e-6)
+    assert (chosen / preference.loss.beta < -1) == warns
+    assert any("Raise stage2.sft_weight" in text for text in caplog.messages) == warns
+
+
 @pytest.mark.parametrize("kind", ["trained", "random", "none"])
 def test_policy_and_reference_start_alike_whatever_the_mask(kind: MaskKind) -> None:
     """Same masks, no dropout: the margin is zero to the bit, and the loss is ln 2."""
