@@ -138,12 +138,22 @@ class Verdict:
         assert not both, f"{len(both)} jobs are published and dead letters too"
         neither = jobs.keys() - items.keys() - failed
         lost = [key for key in neither if jobs[key].user_id not in self.mix.erased]
-        assert not lost, f"{len(lost)} jobs have no result: {lost[:3]}"
+        assert not lost, f"{len(lost)} jobs have no result: {self._told_of(jobs[lost[0]])}"
         unfailed = {job.user_id for key, job in jobs.items() if job.user_id in self.mix.failing} - {
             jobs[key].user_id for key in failed
         }
         assert not unfailed, f"{unfailed} should have failed"
         self.counts["called off"] = len(neither)
+
+    def _told_of(self, job: GenerationJob) -> str:
+        """Return a job and what the topic of state told of its user, record by record."""
+        states = [
+            (record.partition, record.offset, demand and demand.job and demand.job.key)
+            for record in self._all(self.plant.topics.state)
+            if record.key == job.user_id.encode()
+            for demand in [UserDemand.from_bytes(record.value) if record.value else None]
+        ]
+        return f"{job}; states {states}"
 
     def _check_stored(self, items: Mapping[str, GeneratedItem]) -> None:
         """What is published can be looked up: the item, its picture, its result."""
