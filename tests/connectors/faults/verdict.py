@@ -75,7 +75,7 @@ class Verdict:
         in_hand: dict[bytes | None, str | None] = {}
         jobs: dict[str, GenerationJob] = {}
         for record in self._all(self.plant.topics.state):
-            job = UserDemand.from_bytes(record.value).job if record.value else None
+            job = _job_in_hand(record)
             if job is not None and job.key != in_hand.get(record.key):
                 assert job.key not in jobs, f"job {job.key} of {record.key!r} has started twice"
                 jobs[job.key] = job
@@ -147,13 +147,13 @@ class Verdict:
 
     def _told_of(self, job: GenerationJob) -> str:
         """Return a job and what the topic of state told of its user, record by record."""
-        states = [
-            (record.partition, record.offset, demand and demand.job and demand.job.key)
+        told = [
+            (record.partition, record.offset, in_hand.key if in_hand else None)
             for record in self._all(self.plant.topics.state)
             if record.key == job.user_id.encode()
-            for demand in [UserDemand.from_bytes(record.value) if record.value else None]
+            for in_hand in [_job_in_hand(record)]
         ]
-        return f"{job}; states {states}"
+        return f"{job}, told of as (partition, offset, job in hand): {told}"
 
     def _check_stored(self, items: Mapping[str, GeneratedItem]) -> None:
         """What is published can be looked up: the item, its picture, its result."""
@@ -240,3 +240,8 @@ def _check_file(name: str, content: bytes) -> None:
         assert name == result_name(JsonGeneratedItems().decode(content).job_key)
     else:
         assert name == MARKER, f"{name} does not belong into the store of pictures"
+
+
+def _job_in_hand(record: Record) -> GenerationJob | None:
+    """Return the job that a record of the state topic says its user has, if any."""
+    return UserDemand.from_bytes(record.value).job if record.value else None
