@@ -70,11 +70,6 @@ class HistoryState:
         """Time of the newest place or erasure; never decreases, the same events give the same."""
         return max(self.erased_ms, self.entries[-1].at_ms if self.entries else 0, 0)
 
-    @property
-    def is_erased(self) -> bool:
-        """Whether the user was erased, and has done nothing since."""
-        return self.erased_ms > NEVER_ERASED and not self.entries
-
     def merged(self, events: Iterable[HistoryEvent]) -> "HistoryState":
         """Return the state that also knows these events. Raises `ValueError` on another user's."""
         entries, erased_ms = list(self.entries), self.erased_ms

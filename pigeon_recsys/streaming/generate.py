@@ -182,15 +182,13 @@ class GenerationWorker:
         return self._memory.user(record.partition, request.user_id).with_request(request)
 
     def _learned(self, record: Record) -> UserDemand:
-        """Return a user after a change of the history; an erased one is forgotten here too.
+        """Return a user after a change of the history; what was erased is forgotten here too.
 
         Likes of items that were taken down, and that the index holds no more, do not count.
         """
         state = HistoryState.from_bytes(record.value or b"")
-        if state.is_erased:
-            return UserDemand(state.user_id)
+        user = self._memory.user(record.partition, state.user_id).without_erased(state.erased_ms)
         liked, vectors_ND = indexed_likes(self._planner.index, state.history().liked)
-        user = self._memory.user(record.partition, state.user_id)
         return user.with_history(liked, taste_of(vectors_ND))
 
     def _take_over(self, key: str, step: Step) -> None:

@@ -76,7 +76,7 @@ class Planner:
             started_ms=now_ms,
             request_id="" if request is None else request.request_id,
         )
-        return Plan(job, Mark.of(liked, taste_of(vectors_ND)))
+        return Plan(job, Mark.of(liked, taste_of(vectors_ND), history.times_ms[0]))
 
     def _reference(self, user: UserDemand, liked: Collection[str]) -> Reference:
         """Return the item most to the user's taste of those that no image was made of lately."""

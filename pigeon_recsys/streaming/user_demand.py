@@ -5,6 +5,10 @@ Out: a value that says whether another image is worth it, and that survives as b
 
 New likes and drift are differences between the history as it is and as it was when the last image
 was started. So a history that comes twice, or late, counts once; an undone like is taken off again.
+
+The store, which an image is planned from, may be ahead of the topic that tells of histories: a
+history that is older than the image, empty or erased perhaps, then comes after it. So no history
+calls a job off, and an erasure takes away only what was made of what it erased.
 """
 
 import base64
@@ -34,12 +38,13 @@ class Mark:
 
     likes: frozenset[bytes] = frozenset()  # digests of the liked item ids
     taste: bytes = b""  # float16 values of the taste vector; empty without one
+    since_ms: int = 0  # time of the oldest event in it
 
     @classmethod
-    def of(cls, liked: Iterable[str], taste: Vectors | None) -> "Mark":
+    def of(cls, liked: Iterable[str], taste: Vectors | None, since_ms: int) -> "Mark":
         """Return the mark of a history."""
         stored = b"" if taste is None else np.asarray(taste, np.float16).tobytes()
-        return cls(frozenset(map(_digest, liked)), stored)
+        return cls(frozenset(map(_digest, liked)), stored, since_ms)
 
     def new_likes(self, liked: Iterable[str]) -> int:
         """Return how many liked items were not liked then."""
@@ -60,6 +65,7 @@ class RecentJob:
 
     key: str
     reference_item_id: str | None
+    since_ms: int = 0  # time of the oldest event that it was made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +82,22 @@ class UserDemand:
     gpu_ms: int = 0
 
     def with_history(self, liked: Iterable[str], taste: Vectors | None) -> "UserDemand":
-        """Return what is wanted under a history; without a like nothing can be drawn."""
-        liked = tuple(liked)
-        if not liked:
-            demand = self.demand.with_history(new_likes=0, drift=0.0)
-            return replace(self, demand=demand, job=None, takeovers=0)
+        """Return what is wanted under a history."""
         new_likes, drift = self.mark.new_likes(liked), self.mark.drift(taste)
         return replace(self, demand=self.demand.with_history(new_likes=new_likes, drift=drift))
+
+    def without_erased(self, erased_ms: int) -> "UserDemand":
+        """Return what is left where everything up to a time is erased: what is all of later.
+
+        A job in hand is made of the history at the mark, and goes where that knows older events.
+        """
+        request = self.demand.request
+        if request is not None and request.at_ms <= erased_ms:
+            request = None
+        if self.mark.since_ms <= erased_ms:
+            return UserDemand(self.user_id, Demand(request=request))
+        recent = tuple(each for each in self.recent if each.since_ms > erased_ms)
+        return replace(self, demand=replace(self.demand, request=request), recent=recent)
 
     def with_request(self, request: GenerationRequest) -> "UserDemand":
         """Return what is wanted after a request."""
@@ -90,9 +105,14 @@ class UserDemand:
 
     def started(self, job: GenerationJob, mark: Mark) -> "UserDemand":
         """Return what is left when a job starts; a history at `mark` asks for nothing more."""
-        recent = (*self.recent, RecentJob(job.key, job.reference.item_id))[-NUM_RECENT:]
-        demand = self.demand.started(job.started_ms)
-        return replace(self, demand=demand, mark=mark, recent=recent, job=job)
+        recent = RecentJob(job.key, job.reference.item_id, mark.since_ms)
+        return replace(
+            self,
+            demand=self.demand.started(job.started_ms),
+            mark=mark,
+            recent=(*self.recent, recent)[-NUM_RECENT:],
+            job=job,
+        )
 
     def taken_over(self) -> "UserDemand":
         """Return what is remembered once another worker takes up the job in hand."""
@@ -135,7 +155,8 @@ class UserDemand:
             "demand": asdict(self.demand),
             "likes": _text(b"".join(sorted(self.mark.likes))),
             "taste": _text(self.mark.taste),
-            "recent": [[each.key, each.reference_item_id] for each in self.recent],
+            "since_ms": self.mark.since_ms,
+            "recent": [[job.key, job.reference_item_id, job.since_ms] for job in self.recent],
             "job": None if self.job is None else self.job.to_json(),
             "takeovers": self.takeovers,
             "gpu_s": self.gpu_s,
@@ -154,8 +175,12 @@ class UserDemand:
             return cls(
                 user_id=str(content["user_id"]),
                 demand=_read_demand(content["demand"]),
-                mark=Mark(_read_likes(content["likes"]), base64.b64decode(content["taste"])),
-                recent=tuple(RecentJob(key, item_id) for key, item_id in content["recent"]),
+                mark=Mark(
+                    likes=_read_likes(content["likes"]),
+                    taste=base64.b64decode(content["taste"]),
+                    since_ms=int(content.get("since_ms", 0)),  # earlier versions did not note it
+                ),
+                recent=tuple(RecentJob(*each) for each in content["recent"]),
                 job=None if job is None else GenerationJob.from_json(job),
                 takeovers=int(content.get("takeovers", 0)),  # earlier versions did not count
                 gpu_s=float(content["gpu_s"]),

@@ -75,9 +75,15 @@ class World:
 
     def learn(self, user_id: str, *events: HistoryEvent) -> None:
         """Do what ingest does with events: the store first, then the changelog."""
-        joined = self.histories.join([HistoryState.empty(user_id).merged(events)])
-        state = joined.states[user_id]
-        self.topics.write([NewRecord(HISTORIES, user_id.encode(), state.to_bytes())])
+        self.tell(self.keep(user_id, *events))
+
+    def keep(self, user_id: str, *events: HistoryEvent) -> HistoryState:
+        """Let the store know events, and no worker yet; return what the changelog will say."""
+        return self.histories.join([HistoryState.empty(user_id).merged(events)]).states[user_id]
+
+    def tell(self, state: HistoryState) -> None:
+        """Write a history to the changelog."""
+        self.topics.write([NewRecord(HISTORIES, state.user_id.encode(), state.to_bytes())])
 
     def likes(self, user_id: str, *numbers: int) -> None:
         """Let a user like items by number."""

@@ -23,7 +23,7 @@ def make_table(*user_ids: str) -> DemandTable:
 
 def started(user: UserDemand, now_ms: int = NOON) -> UserDemand:
     job = GenerationJob(user.user_id, "h", (), Reference("r"), 0, "v", "new likes", 1, 0, now_ms)
-    return user.started(job, Mark.of(LIKED, None))
+    return user.started(job, Mark.of(LIKED, None, NOON))
 
 
 def turns(table: DemandTable, now_ms: int = NOON) -> list[str]:

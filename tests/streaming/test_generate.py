@@ -151,7 +151,7 @@ def test_a_user_erased_gets_no_image_any_more_and_is_forgotten() -> None:
     assert world.topics.records(SETTINGS.state)[-1].value is None
 
 
-def test_likes_taken_back_call_the_job_off() -> None:
+def test_a_job_ends_though_every_like_is_taken_back_meanwhile() -> None:
     world = World()
     world.likes("ada", 1, 2, 3)
     worker = Worker(world)
@@ -159,7 +159,43 @@ def test_likes_taken_back_call_the_job_off() -> None:
     events = [like("ada", number) for number in (1, 2, 3)]
     world.learn("ada", *(TakenBack("ada", each.event_id, each.at_ms) for each in events))
     worker.run()
+    assert len(world.published()) == 1
+
+
+@pytest.mark.parametrize("emptied_by", ["taking back", "erasure"])
+def test_a_history_older_than_the_job_calls_nothing_off(emptied_by: str) -> None:
+    """The store knows of a like before the topic has told how the history came to be empty."""
+    world = World()
+    first, again = like("ada", 1), like("ada", 2)
+    emptied = {
+        "taking back": TakenBack("ada", first.event_id, first.at_ms),
+        "erasure": Erased("ada", first.at_ms),
+    }[emptied_by]
+    told = [world.keep("ada", event) for event in (first, emptied, again)]
+    worker = Worker(world)
+    world.ask("ada", "r1", "item-07")
+    worker.step()
+    for state in told:
+        world.tell(state)
+    worker.step()
+    worker.run()
+    (item,) = world.published()
+    assert item.provenance.history_item_ids == (again.item_id,)
+
+
+def test_an_erasure_counts_though_the_user_is_back_in_the_same_moment() -> None:
+    """The topic tells of both at once; the picture of what was erased is not wanted any more."""
+    world = World()
+    world.likes("ada", 1, 2, 3)
+    worker = Worker(world)
+    worker.step()
+    world.learn("ada", Erased("ada", like("ada", 3).at_ms), like("ada", 4))
+    worker.run()
     assert world.published() == []
+    world.likes("ada", 5, 6)
+    worker.run()
+    (item,) = world.published()
+    assert item.provenance.history_item_ids == ("item-04", "item-05", "item-06")
 
 
 def test_a_full_pool_takes_no_more_and_forgets_nobody() -> None:

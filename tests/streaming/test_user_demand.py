@@ -1,5 +1,8 @@
 """What is remembered of a user: differences to the last image, and back from bytes the same."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,7 +31,7 @@ def job(number: int = 0, *, at_ms: int = NOON) -> GenerationJob:
 def started(liked: list[str], taste: Vectors) -> UserDemand:
     """Return a user whose image of this history has been made."""
     user = UserDemand("ada").with_history(liked, taste)
-    return user.started(job(), Mark.of(liked, taste)).ended(2.0, NOON)
+    return user.started(job(), Mark.of(liked, taste, NOON)).ended(2.0, NOON)
 
 
 def test_likes_count_from_the_last_image_on() -> None:
@@ -52,21 +55,52 @@ def test_drift_is_the_turn_of_taste_since_the_last_image() -> None:
 
 def test_takeovers_are_counted_for_the_job_in_hand_alone() -> None:
     """Bytes of an earlier version, which did not count them, are read as none."""
-    busy = UserDemand("ada").with_history(["i1"], EAST).started(job(), Mark.of(["i1"], EAST))
+    busy = UserDemand("ada").with_history(["i1"], EAST).started(job(), Mark.of(["i1"], EAST, NOON))
     taken = busy.taken_over().taken_over()
     assert taken.takeovers == UserDemand.from_bytes(taken.to_bytes()).takeovers == 2
-    assert taken.ended(1.0, NOON).takeovers == taken.with_history([], None).takeovers == 0
+    assert taken.ended(1.0, NOON).takeovers == taken.without_erased(NOON).takeovers == 0
     earlier = busy.to_bytes().replace(b',"takeovers":0', b"")
     assert UserDemand.from_bytes(earlier) == busy
 
 
-def test_without_a_like_there_is_nothing_to_draw() -> None:
+def test_without_a_like_nothing_new_is_wanted() -> None:
     user = UserDemand("ada").with_history(["i1", "i2"], EAST)
-    busy = user.started(job(), Mark.of(["i1", "i2"], EAST))
+    busy = user.started(job(), Mark.of(["i1", "i2"], EAST, NOON))
     empty = busy.with_history([], None)
-    assert empty.job is None
-    assert empty.demand.new_likes == 0
+    assert empty.job == busy.job
+    assert (empty.demand.new_likes, empty.demand.drift) == (0, 0)
     assert empty.demand.starts_today == 1, "what was spent stays spent"
+
+
+def test_an_erasure_takes_what_was_made_of_older_events() -> None:
+    """All of it where the last image knew one; else what is remembered of images before."""
+    user = UserDemand("ada")
+    for number, since_ms in enumerate((NOON, NOON + 1, NOON + 9)):
+        user = user.ended(1.0, NOON).started(job(number), Mark.of([], EAST, since_ms))
+    assert user.without_erased(-1) == user, "never erased"
+    assert user.without_erased(NOON - 1) == user
+    later = user.without_erased(NOON + 1)
+    assert [each.key for each in later.recent] == [job(2).key]
+    assert replace(later, recent=user.recent) == user
+    assert later.without_erased(NOON + 1) == later, "twice counts once"
+    assert user.without_erased(NOON + 9) == UserDemand("ada")
+
+
+def test_of_a_request_its_own_time_counts() -> None:
+    request = GenerationRequest("ada", "r1", NOON, Reference("i7"))
+    for user in (UserDemand("ada"), UserDemand("ada").started(job(), Mark(since_ms=NOON + 9))):
+        asking = user.with_request(request)
+        assert asking.without_erased(NOON - 1).demand.request == request
+        assert asking.without_erased(NOON).demand.request is None
+
+
+def test_bytes_of_an_earlier_version_know_no_times() -> None:
+    """What was made before is taken for old, so that an erasure leaves none of it."""
+    user = UserDemand("ada").started(job(), Mark.of(["i1"], EAST, 0))
+    content = json.loads(user.to_bytes())
+    del content["since_ms"]
+    content["recent"] = [each[:2] for each in content["recent"]]
+    assert UserDemand.from_bytes(json.dumps(content).encode()) == user
 
 
 def test_nothing_starts_while_a_job_is_in_hand() -> None:
@@ -114,11 +148,11 @@ def test_bytes_bring_everything_back(
 ) -> None:
     user = UserDemand("ada").with_history(liked, EAST)
     for each in history:
-        user = user.started(each, Mark.of(liked, NORTH)).ended(0.1, NOON)
+        user = user.started(each, Mark.of(liked, NORTH, NOON)).ended(0.1, NOON)
     if request is not None:
         user = user.with_request(request)
     if is_busy:
-        user = user.started(job(), Mark.of(liked, None))
+        user = user.started(job(), Mark.of(liked, None, NOON))
     assert UserDemand.from_bytes(user.to_bytes()) == user
     assert UserDemand.from_bytes(user.to_bytes()).to_bytes() == user.to_bytes()
 
