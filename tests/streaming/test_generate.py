@@ -2,7 +2,7 @@
 
 import pytest
 
-from pigeon_recsys.history.events import Erased, TakenBack
+from pigeon_recsys.history.events import Erased, HistoryEvent, TakenBack
 from pigeon_recsys.records import Reference
 from pigeon_recsys.streaming.dead_letters import SUFFIX
 from pigeon_recsys.streaming.event_log import NewRecord
@@ -167,11 +167,11 @@ def test_a_history_older_than_the_job_calls_nothing_off(emptied_by: str) -> None
     """The store knows of a like before the topic has told how the history came to be empty."""
     world = World()
     first, again = like("ada", 1), like("ada", 2)
-    emptied = {
+    emptied: dict[str, HistoryEvent] = {
         "taking back": TakenBack("ada", first.event_id, first.at_ms),
         "erasure": Erased("ada", first.at_ms),
-    }[emptied_by]
-    told = [world.keep("ada", event) for event in (first, emptied, again)]
+    }
+    told = [world.keep("ada", event) for event in (first, emptied[emptied_by], again)]
     worker = Worker(world)
     world.ask("ada", "r1", "item-07")
     worker.step()

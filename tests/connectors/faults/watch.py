@@ -78,7 +78,7 @@ class Watch:
     def unfinished(self) -> str:
         """Say what is left to do, nothing when all is done."""
         try:
-            return self._unread("ingest") or self._unread("generate") or self._undone()
+            return self.unread_by("ingest") or self.unread_by("generate") or self._undone()
         except (KafkaError, BrokerError) as exc:
             return f"an answer of the broker: {exc!r}"
 
@@ -88,7 +88,7 @@ class Watch:
         self._follow()
         return sum(user.job is not None for user in self._users.values())
 
-    def _unread(self, role: str) -> str:
+    def unread_by(self, role: str) -> str:
         """Say which partitions have records behind what a group has committed."""
         committed = offsets(self.plant, role)
         places = [
