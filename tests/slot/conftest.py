@@ -16,6 +16,7 @@ from pigeon_recsys.records import (
     RankContext,
     RankItem,
     Reference,
+    Slate,
     SlotRequest,
     Vectors,
 )
@@ -61,6 +62,11 @@ class GenerousRanker(FakeRanker):
         scores = super().score(history, items, context)
         scores[[item.is_generated for item in items]] = 0.9
         return scores
+
+
+def ids(slate: Slate) -> list[str]:
+    """Return the ids of a slate from top to bottom."""
+    return [place.item_id for place in slate.placements]
 
 
 def history(user_id: str, liked: Sequence[str], skipped: Sequence[str] = ()) -> History:
